@@ -1,0 +1,215 @@
+//! The formats a document can have, and the one `match` per verb that leads to each of them.
+//!
+//! A format turns text into nodes, a node into its key and value, and a value or token into an [`Edit`] that writes it in
+//! the style that is there. It knows nothing of encryption, keys or rules. The set is closed, so there is no trait: the
+//! matches below are the table of contents.
+//!
+//! Every function is total: any text may come in, and an error or a result comes out, in linear time.
+
+use std::borrow::Cow;
+
+use crate::edit::Edit;
+use crate::node::{Node, ScanError};
+use crate::span::Span;
+use crate::value::Value;
+
+pub mod binary;
+pub mod dotenv;
+pub mod ini;
+pub mod json;
+pub mod yaml;
+
+/// The deepest nesting of mappings and lists that is read. go-yaml and Go's JSON reader stop at the same depth.
+pub const MAX_DEPTH: usize = 10_000;
+
+/// The format of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// YAML as go-yaml v3 reads it (spec 7.2).
+    Yaml,
+    /// JSON (spec 7.3).
+    Json,
+    /// Lines of `KEY=value` (spec 7.5).
+    Dotenv,
+    /// Sections of `key = value` (spec 7.6).
+    Ini,
+    /// Any bytes; sealed as a JSON envelope (spec 7.4).
+    Binary,
+}
+
+impl Format {
+    /// All formats, in the order in which messages list them.
+    pub const ALL: [Self; 5] = [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary];
+
+    /// The format that a path's suffix names (spec 7.1): `.yaml`, `.yml`, `.json`, `.env`, `.ini`; all else is binary.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        if path.ends_with(".yaml") || path.ends_with(".yml") {
+            Self::Yaml
+        } else if path.ends_with(".json") {
+            Self::Json
+        } else if path.ends_with(".env") {
+            Self::Dotenv
+        } else if path.ends_with(".ini") {
+            Self::Ini
+        } else {
+            Self::Binary
+        }
+    }
+
+    /// The name used by `--input-type` and `--output-type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+            Self::Binary => "binary",
+        }
+    }
+
+    /// The format of that name; `None` for any other word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// A value cannot be written in this format. Names the kind of value and the rule, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotWrite(pub String);
+
+/// Finds every node of `source`. A sealed binary file is JSON; a plain one has no nodes and is not scanned.
+///
+/// Roots are the nodes without a parent: one mapping for every YAML document, exactly one for all other formats. The
+/// `sops` entry is an ordinary entry here.
+///
+/// # Errors
+/// [`ScanError`] at the first place where SOPS would refuse the text (spec 7), or where it would read something that we
+/// cannot write back.
+pub fn scan(format: Format, source: &str) -> Result<Vec<Node>, ScanError> {
+    match format {
+        Format::Yaml => yaml::scan(source),
+        Format::Json | Format::Binary => json::scan(source),
+        Format::Dotenv => dotenv::scan(source),
+        Format::Ini => ini::scan(source),
+    }
+}
+
+/// The decoded key of a mapping's entry: after unescaping, as it goes into paths. `nodes` is the table `node` is from:
+/// a YAML key may be an alias.
+///
+/// # Errors
+/// [`ScanError`] if the key is not a string (spec 2).
+pub fn key<'a>(
+    format: Format,
+    source: &'a str,
+    nodes: &[Node],
+    node: &Node,
+) -> Result<Cow<'a, str>, ScanError> {
+    match format {
+        Format::Yaml => yaml::key(source, nodes, node),
+        Format::Json | Format::Binary => json::key(source, node),
+        Format::Dotenv => Ok(dotenv::key(source, node)),
+        Format::Ini => Ok(ini::key(source, node)),
+    }
+}
+
+/// The decoded value of a scalar, or the text of a comment (without its mark, as spec 3.6 defines it).
+///
+/// # Errors
+/// [`ScanError`] if the scalar has no value that SOPS could handle: an integer above 2^63-1, a tag that does not fit.
+pub fn value<'a>(format: Format, source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
+    match format {
+        Format::Yaml => yaml::value(source, node),
+        Format::Json | Format::Binary => json::value(source, node),
+        Format::Dotenv => Ok(dotenv::value(source, node)),
+        Format::Ini => Ok(ini::value(source, node)),
+    }
+}
+
+/// The edit that puts `token` (an `ENC[…]` text on one line) in place of a scalar's value or a comment's text, keeping
+/// quotes, block headers and anchors, and removing tags that would keep SOPS from loading it (spec 12.1).
+#[must_use]
+pub fn write_token(format: Format, source: &str, node: &Node, token: &str) -> Edit {
+    match format {
+        Format::Yaml => yaml::write_token(source, node, token),
+        Format::Json | Format::Binary => json::write_token(node, token),
+        Format::Dotenv => dotenv::write_token(node, token),
+        Format::Ini => ini::write_token(source, node, token),
+    }
+}
+
+/// The edit that writes `value` in place of a scalar, or a text in place of a comment's text, in the style that is there
+/// if the value can be written so, else in the nearest that can. The inverse of [`write_token`].
+///
+/// `ends_text` says that nothing, not even a line break, will follow in the finished text (it matters to a block scalar
+/// that ends a file without a final newline).
+///
+/// # Errors
+/// [`CannotWrite`] if the format has no spelling for the value.
+pub fn write_value(
+    format: Format,
+    source: &str,
+    node: &Node,
+    value: &Value<'_>,
+    ends_text: bool,
+) -> Result<Edit, CannotWrite> {
+    match format {
+        Format::Yaml => yaml::write_value(source, node, value, ends_text),
+        Format::Json | Format::Binary => json::write_value(source, node, value),
+        Format::Dotenv => dotenv::write_value(source, node, value),
+        Format::Ini => ini::write_value(source, node, value),
+    }
+}
+
+/// The edit that turns a list item which is a comment token (spec 3.6: SOPS writes comments in lists so) back into a
+/// comment with this text, or removes it where the format has no comments.
+#[must_use]
+pub fn write_item_comment(format: Format, source: &str, nodes: &[Node], node: &Node, text: &str) -> Edit {
+    match format {
+        Format::Yaml => yaml::write_item_comment(source, nodes, node, text),
+        Format::Json | Format::Binary => json::remove_item(source, nodes, node),
+        // These formats have no lists.
+        Format::Dotenv | Format::Ini => Edit::remove(Span::at(node.span.start())),
+    }
+}
+
+/// The edits that add the metadata `block` to `source` at its place (spec 5.4): the last entry of every YAML document's
+/// mapping, the last member, section or lines elsewhere.
+///
+/// `block` is what [`yaml::emit_metadata`] and its likes return, or what [`detach`] found: lines with LF, the last one
+/// ended. The line ends of the file are used where the format allows. A missing final newline stays missing: the block
+/// then ends without one, and [`detach`] understands that sign.
+#[must_use]
+pub fn attach(format: Format, source: &str, nodes: &[Node], block: &str) -> Vec<Edit> {
+    match format {
+        Format::Yaml => yaml::attach(source, nodes, block),
+        Format::Json | Format::Binary => json::attach(source, nodes, block),
+        Format::Dotenv => dotenv::attach(source, block),
+        Format::Ini => ini::attach(source, nodes, block),
+    }
+}
+
+/// The metadata found in a sealed text, and the edits that take it out.
+#[derive(Clone, Debug, Default)]
+pub struct Detached {
+    /// Edits that leave exactly the text that [`attach`] was given.
+    pub edits: Vec<Edit>,
+    /// The metadata as text that [`attach`] takes, cut from the first place; line ends are LF. `None` if it cannot be
+    /// moved as it is (an indented YAML document, metadata lines that do not stand together): then it must be emitted anew.
+    pub block: Option<Span>,
+}
+
+/// Finds the metadata entries of a sealed text; no edits if there are none.
+#[must_use]
+pub fn detach(format: Format, source: &str, nodes: &[Node]) -> Detached {
+    match format {
+        Format::Yaml => yaml::detach(source, nodes),
+        Format::Json | Format::Binary => json::detach(source, nodes),
+        Format::Dotenv => dotenv::detach(source, nodes),
+        Format::Ini => ini::detach(source, nodes),
+    }
+}

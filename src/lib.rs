@@ -1,0 +1,17 @@
+//! Encrypts the values of config files and leaves every other byte as it is, in the file format of SOPS.
+//!
+//! A file is *text with leaves*: a scanner per format finds every value and where it stands, and everything this crate
+//! does is a list of edits over those places. Nothing is ever printed anew.
+//!
+//! The library does not touch the disk, the environment, the clock, the terminal or a random source on its own: it is
+//! given them. `docs/architecture.md` has the layers and the laws.
+
+pub mod document;
+pub mod edit;
+pub mod format;
+pub mod node;
+pub mod recipient;
+pub mod secret;
+pub mod span;
+pub mod tree;
+pub mod value;

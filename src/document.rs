@@ -31,7 +31,11 @@ impl Path {
     /// only comments can stand, it is a lone `:`.
     #[must_use]
     pub fn additional_data(&self) -> &str {
-        if self.joined.is_empty() { ":" } else { &self.joined }
+        if self.joined.is_empty() {
+            ":"
+        } else {
+            &self.joined
+        }
     }
 
     /// The last key; `None` at the top level.
@@ -69,10 +73,21 @@ impl Path {
 
     /// Additional data of this place and of everything above it, innermost first, ending with `:`.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
-        let ends = self.starts.iter().skip(1).copied().chain([self.joined.len()]);
-        let mut ends: Vec<usize> = if self.starts.is_empty() { Vec::new() } else { ends.collect() };
+        let ends = self
+            .starts
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([self.joined.len()]);
+        let mut ends: Vec<usize> = if self.starts.is_empty() {
+            Vec::new()
+        } else {
+            ends.collect()
+        };
         ends.reverse();
-        ends.into_iter().filter_map(|end| self.joined.get(..end)).chain([":"])
+        ends.into_iter()
+            .filter_map(|end| self.joined.get(..end))
+            .chain([":"])
     }
 }
 
@@ -130,7 +145,12 @@ impl<'a> Document<'a> {
             return Err(ScanError::new(Span::at(0), "the file is larger than 4 GiB"));
         }
         let nodes = format::scan(format, source)?;
-        let mut document = Self { source, format, nodes, metadata: Vec::new() };
+        let mut document = Self {
+            source,
+            format,
+            nodes,
+            metadata: Vec::new(),
+        };
         document.metadata = document.find_metadata();
         Ok(document)
     }
@@ -199,7 +219,8 @@ impl<'a> Document<'a> {
     /// The entry `key` of the mapping `parent`. Entries whose key is not a string are passed over.
     #[must_use]
     pub fn entry(&self, parent: NodeId, key: &str) -> Option<NodeId> {
-        self.children(parent).find(|&id| self.has_key(id, |name| name == key))
+        self.children(parent)
+            .find(|&id| self.has_key(id, |name| name == key))
     }
 
     /// The metadata entries at the top level: `sops` of every document, or all `sops_…` lines of a dotenv file.
@@ -210,8 +231,13 @@ impl<'a> Document<'a> {
 
     fn find_metadata(&self) -> Vec<NodeId> {
         let dotenv = self.format == Format::Dotenv;
-        let is_metadata =
-            |name: &str| if dotenv { name.starts_with("sops_") } else { name == "sops" };
+        let is_metadata = |name: &str| {
+            if dotenv {
+                name.starts_with("sops_")
+            } else {
+                name == "sops"
+            }
+        };
         self.roots()
             .flat_map(|root| self.children(root))
             .filter(|&id| self.has_key(id, is_metadata))
@@ -219,7 +245,9 @@ impl<'a> Document<'a> {
     }
 
     fn has_key(&self, id: NodeId, accept: impl Fn(&str) -> bool) -> bool {
-        let Some(node) = self.nodes.get(id) else { return false };
+        let Some(node) = self.nodes.get(id) else {
+            return false;
+        };
         node.key.is_some()
             && node.kind != Kind::Comment
             && self.is_entry(node)
@@ -241,7 +269,9 @@ impl<'a> Document<'a> {
     }
 
     fn tree_within(&self, id: NodeId, budget: &mut usize, depth: usize) -> Tree {
-        let Some(node) = self.nodes.get(id) else { return Tree::Null };
+        let Some(node) = self.nodes.get(id) else {
+            return Tree::Null;
+        };
         if *budget == 0 || depth > 100 {
             return Tree::Null;
         }
@@ -277,11 +307,16 @@ impl<'a> Document<'a> {
     }
 
     fn is_comment(&self, id: NodeId) -> bool {
-        self.nodes.get(id).is_some_and(|node| node.kind == Kind::Comment)
+        self.nodes
+            .get(id)
+            .is_some_and(|node| node.kind == Kind::Comment)
     }
 
     fn copy_budget(&self) -> usize {
-        self.nodes.len().saturating_mul(ALIAS_FACTOR).max(ALIAS_FLOOR)
+        self.nodes
+            .len()
+            .saturating_mul(ALIAS_FACTOR)
+            .max(ALIAS_FLOOR)
     }
 
     /// Walks all leaves and comments but the metadata, in the order in which SOPS hashes them (spec 3.2). Aliases are
@@ -342,14 +377,23 @@ impl<'a> Document<'a> {
         }
         // Follow an alias to the end of its chain; scanners make no circles.
         let (mut content, mut alias) = (id, alias);
-        while let Some(Node { kind: Kind::Alias { target }, .. }) = self.nodes.get(content) {
+        while let Some(Node {
+            kind: Kind::Alias { target },
+            ..
+        }) = self.nodes.get(content)
+        {
             alias = alias.or(Some(id));
             content = *target;
         }
         if self.nodes.get(content).is_some_and(Node::is_container) {
             return self.open(id, content, alias, keyed, stack, path, visit);
         }
-        visit(Step::Leaf { id: content, path, keyed, alias })?;
+        visit(Step::Leaf {
+            id: content,
+            path,
+            keyed,
+            alias,
+        })?;
         if keyed {
             path.pop();
         }
@@ -357,7 +401,10 @@ impl<'a> Document<'a> {
     }
 
     /// Enters the container `content`, which stands at `id` (itself, or an alias of it).
-    #[expect(clippy::too_many_arguments, reason = "the state of one walk, passed on by one function")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one walk, passed on by one function"
+    )]
     fn open<E>(
         &self,
         id: NodeId,
@@ -368,9 +415,17 @@ impl<'a> Document<'a> {
         path: &Path,
         visit: &mut impl FnMut(Step<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(node) = self.nodes.get(content) else { return Ok(()) };
+        let Some(node) = self.nodes.get(content) else {
+            return Ok(());
+        };
         visit(Step::Enter { id, path, keyed })?;
-        stack.push(Frame { id, next: content + 1, end: node.end, alias, keyed });
+        stack.push(Frame {
+            id,
+            next: content + 1,
+            end: node.end,
+            alias,
+            keyed,
+        });
         Ok(())
     }
 }
@@ -387,7 +442,12 @@ struct Frame {
 impl std::fmt::Debug for Document<'_> {
     /// The shape, and nothing of the text.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Document({}, {} nodes)", self.format.name(), self.nodes.len())
+        write!(
+            f,
+            "Document({}, {} nodes)",
+            self.format.name(),
+            self.nodes.len()
+        )
     }
 }
 

@@ -19,7 +19,10 @@ impl Edit {
     /// Replace `span` by `text`.
     #[must_use]
     pub fn new(span: Span, text: impl Into<String>) -> Self {
-        Self { span, text: Zeroizing::new(text.into()) }
+        Self {
+            span,
+            text: Zeroizing::new(text.into()),
+        }
     }
 
     /// Remove `span`.
@@ -58,20 +61,29 @@ pub fn splice(source: &str, edits: &[Edit]) -> Result<Zeroizing<String>, BadEdit
     let added: usize = order.iter().map(|edit| edit.text.len()).sum();
     let removed: usize = order.iter().map(|edit| edit.span.len()).sum();
     // Exact, so that the buffer never moves and leaves an unwiped copy behind.
-    let mut result =
-        Zeroizing::new(String::with_capacity((source.len() + added).saturating_sub(removed)));
+    let mut result = Zeroizing::new(String::with_capacity(
+        (source.len() + added).saturating_sub(removed),
+    ));
     let mut done = 0;
     for edit in order {
         if edit.span.start() < done {
             return Err(BadEdit::Overlap(edit.span));
         }
-        let kept = source.get(done..edit.span.start()).ok_or(BadEdit::OutOfText(edit.span))?;
-        source.get(edit.span.start()..edit.span.end()).ok_or(BadEdit::OutOfText(edit.span))?;
+        let kept = source
+            .get(done..edit.span.start())
+            .ok_or(BadEdit::OutOfText(edit.span))?;
+        source
+            .get(edit.span.start()..edit.span.end())
+            .ok_or(BadEdit::OutOfText(edit.span))?;
         result.push_str(kept);
         result.push_str(&edit.text);
         done = edit.span.end();
     }
-    result.push_str(source.get(done..).ok_or(BadEdit::OutOfText(Span::at(done)))?);
+    result.push_str(
+        source
+            .get(done..)
+            .ok_or(BadEdit::OutOfText(Span::at(done)))?,
+    );
     Ok(result)
 }
 
@@ -87,18 +99,30 @@ mod tests {
 
     #[test]
     fn bytes_outside_the_edits_are_kept() {
-        let edits =
-            [Edit::new(Span::new(4, 5), "long"), Edit::remove(Span::new(0, 1)), Edit::new(Span::at(4), "+")];
+        let edits = [
+            Edit::new(Span::new(4, 5), "long"),
+            Edit::remove(Span::new(0, 1)),
+            Edit::new(Span::at(4), "+"),
+        ];
         assert_eq!(*splice("abcdef", &edits).unwrap(), "bcd+longf");
     }
 
     #[test]
     fn overlaps_and_split_characters_are_refused() {
         let overlap = [Edit::remove(Span::new(0, 3)), Edit::remove(Span::new(2, 4))];
-        assert_eq!(splice("abcdef", &overlap).unwrap_err(), BadEdit::Overlap(Span::new(2, 4)));
+        assert_eq!(
+            splice("abcdef", &overlap).unwrap_err(),
+            BadEdit::Overlap(Span::new(2, 4))
+        );
         let split = [Edit::remove(Span::new(0, 1))];
-        assert_eq!(splice("é", &split).unwrap_err(), BadEdit::OutOfText(Span::new(0, 1)));
+        assert_eq!(
+            splice("é", &split).unwrap_err(),
+            BadEdit::OutOfText(Span::new(0, 1))
+        );
         let beyond = [Edit::remove(Span::new(1, 9))];
-        assert_eq!(splice("a", &beyond).unwrap_err(), BadEdit::OutOfText(Span::new(1, 9)));
+        assert_eq!(
+            splice("a", &beyond).unwrap_err(),
+            BadEdit::OutOfText(Span::new(1, 9))
+        );
     }
 }

@@ -39,7 +39,13 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which messages list them.
-    pub const ALL: [Self; 5] = [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary];
+    pub const ALL: [Self; 5] = [
+        Self::Yaml,
+        Self::Json,
+        Self::Dotenv,
+        Self::Ini,
+        Self::Binary,
+    ];
 
     /// The format that a path's suffix names (spec 7.1): `.yaml`, `.yml`, `.json`, `.env`, `.ini`; all else is binary.
     #[must_use]
@@ -168,7 +174,13 @@ pub fn write_value(
 /// The edit that turns a list item which is a comment token (spec 3.6: SOPS writes comments in lists so) back into a
 /// comment with this text, or removes it where the format has no comments.
 #[must_use]
-pub fn write_item_comment(format: Format, source: &str, nodes: &[Node], node: &Node, text: &str) -> Edit {
+pub fn write_item_comment(
+    format: Format,
+    source: &str,
+    nodes: &[Node],
+    node: &Node,
+    text: &str,
+) -> Edit {
     match format {
         Format::Yaml => yaml::write_item_comment(source, nodes, node, text),
         Format::Json | Format::Binary => json::remove_item(source, nodes, node),

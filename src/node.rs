@@ -147,7 +147,11 @@ impl ScanError {
     /// An error at `span`.
     #[must_use]
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), hint: None }
+        Self {
+            span,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds one thing to do.

@@ -16,7 +16,10 @@ impl Span {
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
         let start = clamp(start);
-        Self { start, end: clamp(end).max(start) }
+        Self {
+            start,
+            end: clamp(end).max(start),
+        }
     }
 
     /// The empty range at byte `offset`.

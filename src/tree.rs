@@ -28,11 +28,17 @@ impl Tree {
     /// (spec 5.2). `None` if this is not a mapping or has no such entry.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
-        let Self::Map(entries) = self else { return None };
+        let Self::Map(entries) = self else {
+            return None;
+        };
         entries
             .iter()
             .find(|(name, _)| name == key)
-            .or_else(|| entries.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)))
+            .or_else(|| {
+                entries
+                    .iter()
+                    .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            })
             .map(|(_, value)| value)
     }
 }

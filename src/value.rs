@@ -222,7 +222,10 @@ pub fn parse_float(text: &str) -> Option<f64> {
     if text.eq_ignore_ascii_case("nan") {
         return Some(f64::NAN);
     }
-    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+    if let Some(digits) = unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
+    {
         return parse_hex_float(digits).map(|number| sign * number);
     }
     // What Rust reads beyond Go ("infinity" spellings) is excluded by the first character.
@@ -290,7 +293,16 @@ impl Time {
     ) -> Option<Self> {
         let (year, month, day) = date;
         let (hour, minute, second) = clock;
-        let fields = Fields { year, month, day, hour, minute, second, nanos, offset_minutes };
+        let fields = Fields {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            nanos,
+            offset_minutes,
+        };
         fields.check()?;
         Some(Self(Zeroizing::new(fields.text(true))))
     }
@@ -345,7 +357,10 @@ impl Fields {
         let bytes = text.as_bytes();
         let number = |from: usize, to: usize| -> Option<u32> {
             let digits = text.get(from..to)?;
-            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+            digits
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| digits.parse().ok())?
         };
         for (at, sign) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')] {
             if *bytes.get(at)? != sign {
@@ -375,7 +390,9 @@ impl Fields {
 
     /// `Some` if every field is in range: a real date, a time below 24:00:00, an offset below 24 hours.
     fn check(&self) -> Option<()> {
-        let year = i16::try_from(self.year).ok().filter(|year| (0..=9999).contains(year))?;
+        let year = i16::try_from(self.year)
+            .ok()
+            .filter(|year| (0..=9999).contains(year))?;
         let month = i8::try_from(self.month).ok()?;
         let day = i8::try_from(self.day).ok()?;
         jiff::civil::Date::new(year, month, day).ok()?;
@@ -389,7 +406,16 @@ impl Fields {
 
     /// RFC 3339 text, with or without the fraction.
     fn text(&self, with_fraction: bool) -> String {
-        let Self { year, month, day, hour, minute, second, nanos, offset_minutes } = self;
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            nanos,
+            offset_minutes,
+        } = self;
         let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
         if with_fraction && *nanos != 0 {
             let digits = format!("{nanos:09}");
@@ -478,7 +504,10 @@ mod tests {
 
     #[test]
     fn timestamps_are_reformatted_to_whole_seconds() {
-        assert_eq!(to_seconds("2024-01-02T03:04:05.999Z").as_deref(), Some("2024-01-02T03:04:05Z"));
+        assert_eq!(
+            to_seconds("2024-01-02T03:04:05.999Z").as_deref(),
+            Some("2024-01-02T03:04:05Z")
+        );
         assert_eq!(
             to_seconds("2024-01-02T03:04:05+00:00").as_deref(),
             Some("2024-01-02T03:04:05Z")

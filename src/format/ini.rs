@@ -1,23 +1,39 @@
 //! INI.
-use std::borrow::Cow;
 use super::{CannotWrite, Detached};
 use crate::edit::Edit;
 use crate::node::{Node, ScanError};
 use crate::span::Span;
 use crate::value::Value;
+use std::borrow::Cow;
 /// x
-pub fn scan(_source: &str) -> Result<Vec<Node>, ScanError> { Ok(Vec::new()) }
+pub fn scan(_source: &str) -> Result<Vec<Node>, ScanError> {
+    Ok(Vec::new())
+}
 /// x
-pub fn key<'a>(_source: &'a str, _node: &Node) -> Cow<'a, str> { Cow::Borrowed("") }
+pub fn key<'a>(_source: &'a str, _node: &Node) -> Cow<'a, str> {
+    Cow::Borrowed("")
+}
 /// x
-pub fn value<'a>(_source: &'a str, _node: &Node) -> Value<'a> { Value::Null }
+pub fn value<'a>(_source: &'a str, _node: &Node) -> Value<'a> {
+    Value::Null
+}
 /// x
-pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit { Edit::new(node.inner, token) }
+pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit {
+    Edit::new(node.inner, token)
+}
 /// x
-pub fn write_value(_source: &str, node: &Node, _value: &Value<'_>) -> Result<Edit, CannotWrite> { Ok(Edit::remove(node.inner)) }
+pub fn write_value(_source: &str, node: &Node, _value: &Value<'_>) -> Result<Edit, CannotWrite> {
+    Ok(Edit::remove(node.inner))
+}
 /// x
-pub fn attach(_source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> { vec![Edit::new(Span::at(0), block)] }
+pub fn attach(_source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> {
+    vec![Edit::new(Span::at(0), block)]
+}
 /// x
-pub fn detach(_source: &str, _nodes: &[Node]) -> Detached { Detached::default() }
+pub fn detach(_source: &str, _nodes: &[Node]) -> Detached {
+    Detached::default()
+}
 /// x
-pub fn emit_metadata(_pairs: &[(String, String)]) -> String { String::new() }
+pub fn emit_metadata(_pairs: &[(String, String)]) -> String {
+    String::new()
+}

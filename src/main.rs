@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command line program. Everything is in [`cli`]; the library does the work.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,0 +1,188 @@
+//! The command line: what was typed becomes a command, and its outcome an exit code.
+//!
+//! One file per command below `cli/`. This is the only part of the project that knows the environment, the terminal,
+//! editors, exit codes and prose; it reaches the library through its public API alone.
+
+mod args;
+mod context;
+mod editor;
+mod exit;
+mod init;
+mod io;
+mod private;
+mod report;
+
+use std::ffi::{OsStr, OsString};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser, Subcommand};
+
+use args::AnywhereArgs;
+use context::Context;
+use exit::Exit;
+use report::Failure;
+
+/// The version of SOPS that scripts may take this program for when it is called by that name.
+const SOPS_VERSION: &str = "3.13.2";
+
+/// Keeps secrets in git: encrypts the values in YAML, JSON, dotenv and INI files, and leaves all else as it is
+#[derive(Parser, Debug)]
+#[command(
+    name = "sops-rs",
+    version,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+#[command(after_help = "Start with `sops-rs init` in your repository.")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Config file with the rules; the default is the nearest `.sops-rs.yaml` or `.sops.yaml`
+    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(env = "SOPS_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Blanks per level where a file has to be written anew, as in a conversion
+    #[arg(long, value_name = "N")]
+    indent: Option<usize>,
+    #[command(flatten)]
+    anywhere: AnywhereArgs,
+    /// Print the version
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    Init(init::Init),
+}
+
+/// Runs the program with the arguments, environment and streams of the process.
+pub(crate) fn run() -> ExitCode {
+    private::harden_process();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut context = Context::of_process(program_name(arguments.first()));
+    report::report_panics(context.program, context.colour());
+    let exit = catch_unwind(AssertUnwindSafe(|| run_with(&mut context, arguments)));
+    exit.unwrap_or(Exit::BUG).into()
+}
+
+/// `sops` for a link of that name, so that messages name what the user typed.
+fn program_name(argument: Option<&OsString>) -> &'static str {
+    let stem = argument.and_then(|path| Path::new(path).file_stem());
+    if stem == Some(OsStr::new("sops")) {
+        "sops"
+    } else {
+        "sops-rs"
+    }
+}
+
+fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
+    let outcome = match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(context, &cli),
+        Err(error) => answer(context, &error),
+    };
+    outcome.unwrap_or_else(|failure| {
+        context.fail(&failure);
+        failure.exit
+    })
+}
+
+fn dispatch(context: &mut Context, cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.verb {
+        Verb::Init(init) => init::run(context, init, cli.config.as_deref()),
+    }
+}
+
+/// What clap has to say: help, the version, or that the arguments are wrong.
+fn answer(context: &mut Context, error: &clap::Error) -> Result<Exit, Failure> {
+    let text = error.render();
+    let text = if context.colour() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp => context.print(error.render().to_string().as_bytes())?,
+        ErrorKind::DisplayVersion => context.print(version(context.program).as_bytes())?,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            context.print_error(text.as_bytes());
+            return Ok(Exit::NoFile);
+        }
+        kind => {
+            context.print_error(format!("{}: {text}", context.program).as_bytes());
+            return Ok(match kind {
+                ErrorKind::ArgumentConflict => Exit::Conflict,
+                ErrorKind::MissingRequiredArgument => Exit::NoFile,
+                _ => Exit::Failed,
+            });
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn version(program: &str) -> String {
+    let own = concat!("sops-rs ", env!("CARGO_PKG_VERSION"), "\n");
+    if program == "sops" {
+        format!("sops {SOPS_VERSION}\n{own}")
+    } else {
+        own.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+
+    use super::context::testing::context;
+    use super::exit::Exit;
+    use super::{Cli, program_name, run_with, version};
+
+    /// Runs a command line: exit code, stdout, stderr.
+    fn run(line: &str) -> (Exit, String, String) {
+        let (mut context, stdout, stderr) = context(Path::new("/"), &[], b"");
+        let exit = run_with(&mut context, line.split(' ').map(OsString::from).collect());
+        (exit, stdout.take(), stderr.take())
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_and_version_are_data() {
+        assert_eq!(
+            run("sops-rs --version"),
+            (Exit::Success, "sops-rs 0.1.0\n".into(), String::new())
+        );
+        assert_eq!(run("sops-rs -v").1, "sops-rs 0.1.0\n");
+        let (exit, stdout, stderr) = run("sops-rs --help");
+        assert_eq!((exit, stderr.as_str()), (Exit::Success, ""));
+        assert!(stdout.contains("Usage: sops-rs"), "{stdout}");
+    }
+
+    #[test]
+    fn the_name_sops_gives_its_version_first() {
+        let name = program_name(Some(&"/usr/bin/sops".into()));
+        assert_eq!(version(name), "sops 3.13.2\nsops-rs 0.1.0\n");
+        assert_eq!(program_name(Some(&"/usr/bin/git-sops".into())), "sops-rs");
+        assert_eq!(program_name(None), "sops-rs");
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_one_and_nothing_on_stdout() {
+        let (exit, stdout, stderr) = run("sops-rs init --absent");
+        assert_eq!((exit, stdout.as_str()), (Exit::Failed, ""));
+        assert!(
+            stderr.starts_with("sops-rs: error: unexpected argument '--absent'"),
+            "{stderr}"
+        );
+        assert_eq!(run("sops-rs nonsense").0, Exit::Failed);
+    }
+}

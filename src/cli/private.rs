@@ -1,0 +1,356 @@
+//! A directory for plaintext that other programs must see: only the user can enter it, it lies in memory where the
+//! system has such a place, and it is wiped however the program ends, by a signal too.
+//!
+//! Also keeps the memory of this process out of core dumps. Knows nothing of what the plaintext is. `kill -9` and a loss
+//! of power are the two ends it cannot see; a directory in memory does not survive the second.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, setrlimit,
+    waitid,
+};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::report::Failure;
+
+/// What has to be done when a signal ends the process. Signals are of the process, hence so is this.
+struct Watch {
+    /// Whether the thread that waits for signals runs.
+    watching: bool,
+    /// Directories to wipe.
+    directories: Vec<PathBuf>,
+    /// The program that works in them.
+    editor: Option<Pid>,
+    /// Whether a signal is ending the process.
+    ending: bool,
+}
+
+static WATCH: Mutex<Watch> = Mutex::new(Watch {
+    watching: false,
+    directories: Vec::new(),
+    editor: None,
+    ending: false,
+});
+static EDITOR_ENDED: Condvar = Condvar::new();
+
+/// How long an editor gets to end after SIGTERM, before it is killed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+fn watch() -> MutexGuard<'static, Watch> {
+    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A directory that only the user can enter and that is wiped on drop.
+#[derive(Debug)]
+pub(crate) struct PrivateDir {
+    path: PathBuf,
+}
+
+impl PrivateDir {
+    /// Makes a directory with a random name in memory; on disk, with a note to the user, if there is no such place.
+    ///
+    /// # Errors
+    /// [`Exit::CannotWrite`] if there is no place for a directory at all.
+    pub(crate) fn new(context: &mut Context) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| {
+            let message = format!("cannot make a private directory for the plaintext: {error}");
+            Failure::new(Exit::CannotWrite, message)
+                .hint("set TMPDIR to a directory that you can write to")
+        };
+        let runtime_dir = context.variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let in_memory = runtime_dir.into_iter().chain([PathBuf::from("/dev/shm")]);
+        let in_memory = in_memory.filter(|place| place.is_absolute() && lies_in_memory(place));
+        for place in in_memory {
+            if let Ok(directory) = Self::within(&place) {
+                return Ok(directory);
+            }
+        }
+        let place = context
+            .variable("TMPDIR")
+            .map_or_else(|| "/tmp".into(), PathBuf::from);
+        let place = context.resolve(&place);
+        if !lies_in_memory(&place) {
+            context.note(&format!(
+                "no file system in memory found; the plaintext is on disk in `{}` for now",
+                place.display()
+            ));
+        }
+        Self::within(&place).map_err(cannot)
+    }
+
+    /// Makes a directory with a random name in `place`.
+    fn within(place: &Path) -> io::Result<Self> {
+        let mut watch = watch();
+        if !watch.watching {
+            let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+            std::thread::Builder::new().spawn(move || await_signals(signals))?;
+            watch.watching = true;
+        }
+        let path = tempfile::Builder::new()
+            .prefix("sops-rs-")
+            .rand_bytes(16)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(place)?
+            .keep();
+        watch.directories.push(path.clone());
+        Ok(Self { path })
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the new file `name` in the directory, mode 0600.
+    ///
+    /// # Errors
+    /// [`Exit::CannotWrite`].
+    pub(crate) fn write(&self, name: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        let path = self.path.join(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        file.and_then(|mut file| file.write_all(bytes))
+            .map_err(|error| {
+                let message = format!("cannot write `{}`: {error}", path.display());
+                Failure::new(Exit::CannotWrite, message)
+            })?;
+        Ok(path)
+    }
+
+    /// Runs a program that works in the directory, to its end. Meanwhile Ctrl-C is the program's business alone; if a
+    /// signal ends this process, the program is ended first.
+    ///
+    /// # Errors
+    /// The error of starting it.
+    pub(crate) fn run(&self, command: &mut Command) -> io::Result<ExitStatus> {
+        let mut state = watch();
+        let mut child = command.spawn()?;
+        state.editor = Some(Pid::from_child(&child));
+        drop(state);
+        // The number stays the child's until `wait`, so that no signal can go to a stranger.
+        await_end(&child);
+        let mut state = watch();
+        state.editor = None;
+        EDITOR_ENDED.notify_all();
+        if state.ending {
+            drop(state);
+            loop {
+                std::thread::park();
+            }
+        }
+        drop(state);
+        child.wait()
+    }
+
+    /// Wipes the directory.
+    ///
+    /// # Errors
+    /// [`Exit::CannotWrite`] if something of it is left.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        self.wipe().map_err(|error| {
+            let message = format!("plaintext is left in `{}`: {error}", self.path.display());
+            Failure::new(Exit::CannotWrite, message).hint("remove that directory")
+        })
+    }
+
+    fn wipe(&self) -> io::Result<()> {
+        let mut watch = watch();
+        watch
+            .directories
+            .retain(|directory| *directory != self.path);
+        wipe(&self.path)
+    }
+}
+
+impl Drop for PrivateDir {
+    fn drop(&mut self) {
+        drop(self.wipe());
+    }
+}
+
+fn await_end(child: &Child) {
+    let id = WaitId::Pid(Pid::from_child(child));
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(id.clone(), options), Err(rustix::io::Errno::INTR)) {}
+}
+
+fn await_signals(mut signals: Signals) {
+    for signal in signals.forever() {
+        let mut watch = watch();
+        // Ctrl-C goes to every program of the terminal; what it means is up to the editor.
+        if watch.editor.is_some() && matches!(signal, SIGINT | SIGQUIT) {
+            continue;
+        }
+        watch.ending = true;
+        if let Some(editor) = watch.editor {
+            let _ = kill_process(editor, Signal::TERM);
+            let ended = EDITOR_ENDED.wait_timeout_while(watch, PATIENCE, |w| w.editor.is_some());
+            watch = ended.unwrap_or_else(PoisonError::into_inner).0;
+            if let Some(editor) = watch.editor {
+                let _ = kill_process(editor, Signal::KILL);
+            }
+        }
+        for directory in &watch.directories {
+            drop(wipe(directory));
+        }
+        // The parent shall see which signal it was. The lock is held to the end.
+        drop(emulate_default_handler(signal));
+        signal_hook::low_level::exit(128 + signal);
+    }
+}
+
+/// Overwrites every file below `directory` with zeros, then removes all of it. Nothing there is success.
+fn wipe(directory: &Path) -> io::Result<()> {
+    let mut pending = vec![directory.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => pending.push(entry.path()),
+                Ok(kind) if kind.is_file() => {
+                    drop(overwrite(&entry.path()));
+                }
+                _ => {}
+            }
+        }
+    }
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn overwrite(path: &Path) -> io::Result<()> {
+    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(no_follow)
+        .open(path)?;
+    let length = file.metadata()?.len();
+    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file)?;
+    file.sync_data()
+}
+
+#[cfg(target_os = "linux")]
+fn lies_in_memory(place: &Path) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    let kind = rustix::fs::statfs(place)
+        .ok()
+        .and_then(|system| u64::try_from(system.f_type).ok());
+    matches!(kind, Some(TMPFS | RAMFS))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lies_in_memory(_place: &Path) -> bool {
+    false
+}
+
+/// Keeps the memory of this process out of core dumps and away from other processes of the user. Programs started from
+/// here inherit the limit, but may raise it again.
+pub(crate) fn harden_process() {
+    let maximum = getrlimit(Resource::Core).maximum;
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum,
+        },
+    );
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+    use std::path::Path;
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
+    use super::super::context::testing::context;
+    use super::{PrivateDir, lies_in_memory, overwrite, watch};
+
+    #[test]
+    fn only_the_user_can_enter_and_nothing_remains() {
+        let (mut context, ..) = context(Path::new("/"), &[], b"");
+        let directory = PrivateDir::new(&mut context).unwrap();
+        let path = directory.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        let file = directory.write(Path::new("f.yaml"), b"secret").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert!(directory.write(Path::new("f.yaml"), b"secret").is_err());
+        fs::create_dir(path.join("backup")).unwrap();
+        fs::copy(&file, path.join("backup/.f.yaml.swp")).unwrap();
+        assert!(watch().directories.contains(&path), "signals know of it");
+        directory.close().unwrap();
+        assert!(!path.exists());
+        assert!(!watch().directories.contains(&path));
+    }
+
+    #[test]
+    fn a_drop_wipes_too() {
+        let place = TempDir::new().unwrap();
+        let directory = PrivateDir::within(place.path()).unwrap();
+        directory.write(Path::new("f"), b"secret").unwrap();
+        drop(directory);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_are_overwritten_and_links_are_not_followed() {
+        let place = TempDir::new().unwrap();
+        let directory = PrivateDir::within(place.path()).unwrap();
+        let file = directory.write(Path::new("f"), &[7; 100_000]).unwrap();
+        overwrite(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), [0; 100_000]);
+
+        let outside = PrivateDir::within(place.path()).unwrap();
+        let kept = outside.write(Path::new("kept"), b"kept").unwrap();
+        symlink(&kept, directory.path().join("link")).unwrap();
+        symlink(outside.path(), directory.path().join("folder")).unwrap();
+        directory.close().unwrap();
+        assert_eq!(fs::read(&kept).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_place_on_disk_is_told_of() {
+        let place = TempDir::new().unwrap();
+        let variables = [("XDG_RUNTIME_DIR", place.path().to_str().unwrap())];
+        let (mut context, _, stderr) = context(place.path(), &variables, b"");
+        let directory = PrivateDir::new(&mut context).unwrap();
+        let in_memory = directory.path().parent().is_some_and(lies_in_memory);
+        assert_eq!(stderr.take().is_empty(), in_memory);
+        assert!(!lies_in_memory(Path::new("/proc")));
+    }
+
+    #[test]
+    fn a_program_runs_to_its_end() {
+        let place = TempDir::new().unwrap();
+        let directory = PrivateDir::within(place.path()).unwrap();
+        let status = directory
+            .run(Command::new("sh").args(["-c", "exit 3"]))
+            .unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert!(directory.run(&mut Command::new("/absent")).is_err());
+    }
+}

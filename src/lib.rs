@@ -9,6 +9,7 @@
 pub mod document;
 pub mod edit;
 pub mod format;
+pub mod keys;
 pub mod node;
 pub mod random;
 pub mod recipient;

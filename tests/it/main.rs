@@ -1,1 +1,4 @@
-//! x
+//! The integration tests, one binary: one module per subject.
+
+#[cfg(test)]
+mod spec_reader;

@@ -14,6 +14,7 @@ pub mod node;
 pub mod random;
 pub mod recipient;
 pub mod secret;
+pub mod selection;
 pub mod shamir;
 pub mod span;
 pub mod tree;

@@ -8,6 +8,7 @@
 //! * [`plain`] reads a plaintext into the same leaves, to compare with what was sealed or opened.
 //! * [`accept`] is the three in one for tests of writers: it panics unless everything is in order.
 
+mod corpus;
 mod fixtures;
 mod json;
 mod lines;
@@ -446,9 +447,8 @@ impl Opener<'_> {
 
     /// Where a comment may belong: its container, then every prefix of the path before it and of the path after it.
     fn candidates(&self, index: usize, path: &[String]) -> Vec<Vec<String>> {
-        let is_place = |step: &&Step<'_>| {
-            !step.path.is_empty() && !matches!(step.what, What::Comment(_))
-        };
+        let is_place =
+            |step: &&Step<'_>| !step.path.is_empty() && !matches!(step.what, What::Comment(_));
         let (before, after) = self.steps.split_at_checked(index).unwrap_or_default();
         let neighbours = [
             before.iter().rev().find(is_place),

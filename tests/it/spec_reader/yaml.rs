@@ -29,19 +29,38 @@ const MOST_NODES: usize = 2_000_000;
 /// Reads a stream as go-yaml would.
 pub(crate) fn parse(text: &str) -> Result<Stream, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut input = text.as_bytes();
+    // This parser does not survive a block scalar that runs into the end of the text.
+    let ended = format!("{text}\n");
+    let mut input = ended.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut input);
     let mut builder = Builder {
-        text,
+        text: &ended,
         ..Builder::default()
     };
     for event in parser {
-        let event = event.map_err(|error| error.to_string())?;
+        let mut event = event.map_err(|error| error.to_string())?;
+        take_back_line_break(text, &mut event)?;
         builder.comments_before(&event)?;
         builder.event(&event)?;
     }
     Ok(builder.stream)
+}
+
+/// Removes from a block scalar at the end of the text the line break that [`parse`] added.
+fn take_back_line_break(text: &str, event: &mut Event) -> Result<(), String> {
+    let at_end = at(event.end_mark)? > text.len();
+    let EventData::Scalar { value, style, .. } = &mut event.data else {
+        return Ok(());
+    };
+    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+    let last_line = text.rsplit('\n').next().unwrap_or_default();
+    let content_last = !last_line.trim().is_empty();
+    // Behind a blank last line only `+` keeps the break.
+    if block && at_end && (content_last || value.ends_with("\n\n")) && value.ends_with('\n') {
+        value.pop();
+    }
+    Ok(())
 }
 
 /// A mapping or list that is still open.
@@ -542,6 +561,28 @@ mod tests {
         );
         assert_eq!(comments("l:\n- 1\n#x\nb: 1\n"), ["l:", ":x", "b:"]);
         assert_eq!(comments("a: 1\n#x\n---\n#y\nb: 2\n").len(), 4);
+    }
+
+    #[test]
+    fn a_block_scalar_may_end_with_the_text() {
+        for (text, value) in [
+            ("a: |\n  x", "x"),
+            ("a: |-\n  x", "x"),
+            ("a: |+\n  x", "x"),
+            ("a: |\n  x\n", "x\n"),
+            ("a: |\n  x\n\n\n", "x\n"),
+            ("a: |+\n  x\n\n", "x\n\n"),
+            ("a: |+\n  x\n  ", "x\n"),
+            ("a: >\n  x\n  y", "x y"),
+        ] {
+            let stream = parse(text).unwrap();
+            let steps = walk(&stream.documents);
+            let found = steps.iter().find_map(|step| match step.what {
+                What::Leaf(value) => Some(value.bytes()),
+                _ => None,
+            });
+            assert_eq!(found, Some(value.as_bytes().to_vec()), "{text:?}");
+        }
     }
 
     #[test]

@@ -45,6 +45,20 @@ impl Path {
         self.joined.get(start..self.joined.len().checked_sub(1)?)
     }
 
+    /// The keys, outermost first.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let ends = self
+            .starts
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([self.joined.len()]);
+        self.starts
+            .iter()
+            .zip(ends)
+            .filter_map(|(&start, end)| self.joined.get(start..end.checked_sub(1)?))
+    }
+
     /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -79,15 +93,28 @@ impl Path {
             .skip(1)
             .copied()
             .chain([self.joined.len()]);
-        let mut ends: Vec<usize> = if self.starts.is_empty() {
+        let ends: Vec<usize> = if self.is_empty() {
             Vec::new()
         } else {
             ends.collect()
         };
-        ends.reverse();
         ends.into_iter()
+            .rev()
             .filter_map(|end| self.joined.get(..end))
             .chain([":"])
+    }
+}
+
+impl std::fmt::Display for Path {
+    /// The keys joined with dots, for people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, key) in self.keys().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            f.write_str(key)?;
+        }
+        Ok(())
     }
 }
 
@@ -221,6 +248,26 @@ impl<'a> Document<'a> {
     pub fn entry(&self, parent: NodeId, key: &str) -> Option<NodeId> {
         self.children(parent)
             .find(|&id| self.has_key(id, |name| name == key))
+    }
+
+    /// The path of a node, found by climbing. For a comment it is the path of its container.
+    ///
+    /// # Errors
+    /// [`ScanError`] if a key on the way is not a string.
+    pub fn path(&self, id: NodeId) -> Result<Path, ScanError> {
+        let mut keys = Vec::new();
+        let mut next = Some(id);
+        while let Some(node) = next.and_then(|id| self.nodes.get(id)) {
+            if node.kind != Kind::Comment && self.is_entry(node) {
+                keys.push(self.key(node)?);
+            }
+            next = node.parent;
+        }
+        let mut path = Path::default();
+        for key in keys.iter().rev() {
+            path.push(key);
+        }
+        Ok(path)
     }
 
     /// The metadata entries at the top level: `sops` of every document, or all `sops_…` lines of a dotenv file.
@@ -463,6 +510,8 @@ mod tests {
         path.push("b:c");
         assert_eq!(path.additional_data(), "a:b:c:");
         assert_eq!(path.last(), Some("b:c"));
+        assert_eq!(path.keys().collect::<Vec<_>>(), ["a", "b:c"]);
+        assert_eq!(path.to_string(), "a.b:c");
         assert_eq!(path.prefixes().collect::<Vec<_>>(), ["a:b:c:", "a:", ":"]);
         path.pop();
         assert_eq!(path.additional_data(), "a:");

@@ -6,11 +6,14 @@
 //! The library does not touch the disk, the environment, the clock, the terminal or a random source on its own: it is
 //! given them. `docs/architecture.md` has the layers and the laws.
 
+pub mod cipher;
 pub mod document;
 pub mod edit;
 pub mod format;
 pub mod keys;
+pub mod mac;
 pub mod node;
+//pub mod ops;
 pub mod random;
 pub mod recipient;
 pub mod secret;

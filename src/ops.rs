@@ -1,0 +1,14 @@
+//! What can be done to a file: text in, text out.
+//!
+//! Every operation is a list of edits over the leaves of a document. None of them touches a disk, a terminal, the
+//! environment, the clock or a random source of its own; keys arrive unwrapped.
+//!
+//! * [`encrypt`]: seal a plaintext for the first time, or again over a sealed file with everything unchanged kept;
+//! * [`decrypt`]: verify and open a sealed file.
+
+pub mod binary;
+pub mod decrypt;
+pub mod encrypt;
+pub mod open;
+pub mod reuse;
+pub mod seal;

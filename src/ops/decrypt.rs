@@ -1,0 +1,168 @@
+//! Decrypting a file: every leaf opened, the MAC verified, the metadata taken out.
+//!
+//! Knows nothing of recipients: the data key arrives unwrapped. Plaintext leaves this module only when the MAC is right,
+//! unless the caller asks for a file whose MAC is not (law 8).
+
+use zeroize::Zeroizing;
+
+use crate::cipher::{BadKeyLength, Cipher, OpenError, Token};
+use crate::document::{Document, Path};
+use crate::edit::{BadEdit, splice};
+use crate::format::{self, CannotWrite};
+use crate::mac;
+use crate::metadata::Metadata;
+use crate::node::ScanError;
+use crate::ops::open::{OpenedLeaves, open_leaves};
+use crate::ops::reuse::Reuse;
+use crate::secret::DataKey;
+use crate::selection::Selection;
+use crate::span::Span;
+use crate::value::{from_bytes, to_seconds};
+
+/// An opened file.
+pub struct Decrypted {
+    /// The plaintext, without the metadata.
+    pub text: Zeroizing<String>,
+    /// What was odd, but not wrong.
+    pub warnings: Vec<Warning>,
+    /// The tokens of the file, for sealing it again.
+    pub reuse: Reuse,
+}
+
+impl std::fmt::Debug for Decrypted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Decrypted({} warnings)", self.warnings.len())
+    }
+}
+
+/// Something odd that does not stop the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The rules say this comment is sealed, but it is plain text. Anybody who can write the file can write comments.
+    CommentInClear(Span),
+    /// This comment token opens at no place near it; it was left as it is.
+    CommentNotOpened(Span),
+    /// This comment opened to something that cannot stand in a comment; it was left as it is.
+    CommentNotText(Span),
+}
+
+/// Why a file could not be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecryptError {
+    /// A key or clear value that SOPS could not handle.
+    #[error(transparent)]
+    Leaf(#[from] ScanError),
+    /// A value that is not the token it should be.
+    #[error("cannot open the value of `{path}`: {error}")]
+    Token {
+        /// The value.
+        span: Span,
+        /// Its keys, joined with dots.
+        path: String,
+        /// What is wrong with it.
+        error: OpenError,
+    },
+    /// An opened value has no spelling in the file's format.
+    #[error("cannot write the value of `{path}`: {error}")]
+    CannotWrite {
+        /// The value.
+        span: Span,
+        /// Its keys, joined with dots.
+        path: String,
+        /// Why not.
+        error: CannotWrite,
+    },
+    /// The MAC is missing, cannot be opened, or is another one.
+    #[error("{0}")]
+    Mac(MacError),
+    /// The data key has a length that AES does not have.
+    #[error(transparent)]
+    Key(#[from] BadKeyLength),
+    /// The format's own edits contradict each other: a defect.
+    #[error("internal error: {0}")]
+    Edit(#[from] BadEdit),
+}
+
+impl DecryptError {
+    /// A value at `span` that is not the token it should be.
+    pub(super) fn token(span: Span, path: &Path, error: OpenError) -> Self {
+        Self::Token {
+            span,
+            path: path.to_string(),
+            error,
+        }
+    }
+}
+
+/// What is wrong with a MAC (spec 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MacError {
+    /// The file has none.
+    #[error("the file has no MAC")]
+    Missing,
+    /// It does not open: it was changed, or `lastmodified` was.
+    #[error("the file's MAC cannot be opened: {0}")]
+    Unreadable(OpenError),
+    /// Values were changed, added, removed or moved.
+    #[error("the file's values do not match its MAC")]
+    Mismatch,
+}
+
+/// Opens `document` with its data `key`. With `ignore_mac` a wrong MAC is no error.
+///
+/// # Errors
+/// [`DecryptError`]: first any value that does not open, then the MAC, as SOPS orders them (spec 4.5).
+pub fn decrypt(
+    document: &Document<'_>,
+    metadata: &Metadata,
+    selection: &Selection,
+    key: &DataKey,
+    ignore_mac: bool,
+) -> Result<Decrypted, DecryptError> {
+    let (format, source) = (document.format(), document.source());
+    let detached = format::detach(format, source, document.nodes());
+    let metadata_at_end = detached
+        .edits
+        .iter()
+        .any(|edit| edit.span.end() == source.len());
+    let ends_text = metadata_at_end && !source.ends_with('\n');
+    let cipher = Cipher::new(key)?;
+    let OpenedLeaves {
+        mut edits,
+        mac,
+        warnings,
+        reuse,
+    } = open_leaves(document, selection, &cipher, ends_text)?;
+    if !ignore_mac {
+        verify(&cipher, metadata, &mac).map_err(DecryptError::Mac)?;
+    }
+    edits.extend(detached.edits);
+    Ok(Decrypted {
+        text: splice(source, &edits)?,
+        warnings,
+        reuse,
+    })
+}
+
+/// Compares the MAC of the tree with the one in the metadata.
+///
+/// # Errors
+/// [`MacError`] unless they are equal.
+pub(super) fn verify(cipher: &Cipher, metadata: &Metadata, computed: &str) -> Result<(), MacError> {
+    if metadata.mac.is_empty() {
+        return Err(MacError::Missing);
+    }
+    let token = Token::parse(&metadata.mac).ok_or(MacError::Unreadable(OpenError::NotAToken))?;
+    // The metadata was read, so the timestamp is one; the fallback only keeps this function total.
+    let additional_data = to_seconds(&metadata.lastmodified).unwrap_or_default();
+    let stored = cipher
+        .open(&token, &additional_data)
+        .map_err(MacError::Unreadable)?;
+    let stored = from_bytes(stored);
+    if mac::equal(super::open::text_of(&stored), computed) {
+        Ok(())
+    } else {
+        Err(MacError::Mismatch)
+    }
+}

@@ -1,0 +1,264 @@
+//! Opening the leaves of a sealed document: which edits, and which MAC.
+//!
+//! Knows the walk, the selection and the cipher. Whether the MAC is the right one is judged by `decrypt`, before any of the
+//! edits are used.
+
+use crate::cipher::{Cipher, OpenError, Token};
+use crate::document::{Document, Path, Step};
+use crate::edit::Edit;
+use crate::format;
+use crate::mac::Mac;
+use crate::node::{Kind, Node, NodeId};
+use crate::ops::decrypt::{DecryptError, Warning};
+use crate::ops::reuse::Reuse;
+use crate::secret::Plain;
+use crate::selection::{Selection, Tracker};
+use crate::value::{Type, Value, from_bytes};
+
+/// The opened leaves of a document.
+#[derive(Debug)]
+pub struct OpenedLeaves {
+    /// Edits that put the plaintext in place of every token.
+    pub edits: Vec<Edit>,
+    /// The MAC of the tree as it was found, in hexadecimal.
+    pub mac: String,
+    /// What was odd, but not wrong.
+    pub warnings: Vec<Warning>,
+    /// The tokens, to be kept for unchanged leaves.
+    pub reuse: Reuse,
+}
+
+/// How many containers around a comment are tried as its place (spec 7.2.4): more than any document has that a person wrote.
+const COMMENT_PLACES: usize = 32;
+
+/// Opens every token that `selection` says is there. `ends_text` says that the opened text will end without a line break.
+///
+/// # Errors
+/// [`DecryptError`] at the first value that should be sealed and is not a token for its place, and for everything that
+/// SOPS cannot read (spec 1.6, 2).
+pub fn open_leaves(
+    document: &Document<'_>,
+    selection: &Selection,
+    cipher: &Cipher,
+    ends_text: bool,
+) -> Result<OpenedLeaves, DecryptError> {
+    let mut opener = Opener {
+        document,
+        cipher,
+        last: ends_text.then(|| last_value(document)).flatten(),
+        mac: Mac::new(selection.mac_only_encrypted()),
+        edits: Vec::new(),
+        warnings: Vec::new(),
+        reuse: Reuse::default(),
+    };
+    let mut tracker = Tracker::new(selection);
+    document.walk(|step| {
+        let selected = tracker.step(&step, document)?.unwrap_or(false);
+        match step {
+            Step::Leaf {
+                id,
+                path,
+                keyed,
+                alias,
+            } => opener.leaf(id, path, selected, keyed, alias.is_some()),
+            Step::Comment {
+                id,
+                path,
+                alias: None,
+            } if selected => opener.comment(id, path),
+            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => Ok(()),
+        }
+    })?;
+    Ok(OpenedLeaves {
+        edits: opener.edits,
+        mac: opener.mac.finish(),
+        warnings: opener.warnings,
+        reuse: opener.reuse,
+    })
+}
+
+/// The last value in the text that is not metadata.
+fn last_value(document: &Document<'_>) -> Option<NodeId> {
+    let nodes = document.nodes();
+    let within = |id: NodeId| {
+        document
+            .metadata()
+            .iter()
+            .any(|&entry| id >= entry && nodes.get(entry).is_some_and(|node| id < node.end))
+    };
+    (0..nodes.len())
+        .rev()
+        .find(|&id| !within(id) && nodes.get(id).is_some_and(|node| !node.is_container()))
+}
+
+struct Opener<'d, 's> {
+    document: &'d Document<'s>,
+    cipher: &'d Cipher,
+    last: Option<NodeId>,
+    mac: Mac,
+    edits: Vec<Edit>,
+    warnings: Vec<Warning>,
+    reuse: Reuse,
+}
+
+impl Opener<'_, '_> {
+    fn leaf(
+        &mut self,
+        id: NodeId,
+        path: &Path,
+        selected: bool,
+        keyed: bool,
+        aliased: bool,
+    ) -> Result<(), DecryptError> {
+        let Some(node) = self.document.node(id) else {
+            return Ok(());
+        };
+        let value = self.document.value(node)?;
+        if !selected {
+            self.mac.feed(&value, false);
+            return Ok(());
+        }
+        let text = match &value {
+            Value::Null => return Ok(()),
+            Value::Str(text) if text.expose().is_empty() => return Ok(()),
+            Value::Str(text) => text.expose(),
+            _ => return Err(DecryptError::token(node.span, path, OpenError::NotAToken)),
+        };
+        let fail = |error| DecryptError::token(node.span, path, error);
+        let token = Token::parse(text).ok_or_else(|| fail(OpenError::NotAToken))?;
+        let kind = token.kind().ok_or_else(|| fail(OpenError::UnknownType))?;
+        let bytes = self
+            .cipher
+            .open(&token, path.additional_data())
+            .map_err(fail)?;
+        if kind == Type::Comment {
+            // SOPS writes a comment in a list as an item (spec 3.6). It is not part of the MAC.
+            if keyed {
+                return Err(fail(OpenError::UnknownType));
+            }
+            return self.item_comment(node, &from_bytes(bytes));
+        }
+        let opened = Value::parse(kind, bytes).map_err(|error| fail(error.into()))?;
+        self.mac.feed(&opened, true);
+        if aliased {
+            return Ok(());
+        }
+        if let Some(kind) = opened.token_type() {
+            self.reuse.remember(
+                path.additional_data(),
+                kind,
+                &opened.canonical(),
+                &token,
+                text,
+            );
+        }
+        let (format, source) = (self.document.format(), self.document.source());
+        let edit = format::write_value(format, source, node, &opened, self.last == Some(id))
+            .map_err(|error| DecryptError::CannotWrite {
+                span: node.span,
+                path: path.to_string(),
+                error,
+            })?;
+        self.edits.push(edit);
+        Ok(())
+    }
+
+    fn item_comment(&mut self, node: &Node, text: &Value<'_>) -> Result<(), DecryptError> {
+        let (format, source, nodes) = (
+            self.document.format(),
+            self.document.source(),
+            self.document.nodes(),
+        );
+        let Value::Str(text) = text else {
+            self.warnings.push(Warning::CommentNotText(node.span));
+            return Ok(());
+        };
+        self.edits.push(format::write_item_comment(
+            format,
+            source,
+            nodes,
+            node,
+            text.expose(),
+        ));
+        Ok(())
+    }
+
+    /// A comment that does not open is not an error: SOPS keeps it and warns (spec 3.6).
+    fn comment(&mut self, id: NodeId, path: &Path) -> Result<(), DecryptError> {
+        let Some(node) = self.document.node(id) else {
+            return Ok(());
+        };
+        let text = self.document.value(node)?;
+        let Value::Str(text) = text else {
+            return Ok(());
+        };
+        if text.expose().is_empty() {
+            return Ok(());
+        }
+        let Some(token) = Token::parse(text.expose()) else {
+            self.warnings.push(Warning::CommentInClear(node.span));
+            return Ok(());
+        };
+        let Some((place, bytes)) = self.open_comment(id, &token, path)? else {
+            self.warnings.push(Warning::CommentNotOpened(node.span));
+            return Ok(());
+        };
+        let opened = from_bytes(bytes);
+        let (format, source) = (self.document.format(), self.document.source());
+        match format::write_value(format, source, node, &opened, self.last == Some(id)) {
+            Ok(edit) => {
+                if place == path.additional_data() {
+                    self.reuse.remember(
+                        &place,
+                        Type::Comment,
+                        &opened.canonical(),
+                        &token,
+                        text.expose(),
+                    );
+                }
+                self.edits.push(edit);
+            }
+            Err(_) => self.warnings.push(Warning::CommentNotText(node.span)),
+        }
+        Ok(())
+    }
+
+    /// Tries the comment's own container, then those around the leaves before and behind it, nearest first.
+    fn open_comment(
+        &self,
+        id: NodeId,
+        token: &Token<'_>,
+        path: &Path,
+    ) -> Result<Option<(String, zeroize::Zeroizing<Vec<u8>>)>, DecryptError> {
+        let own = path.additional_data();
+        if let Ok(bytes) = self.cipher.open(token, own) {
+            return Ok(Some((own.to_owned(), bytes)));
+        }
+        let nodes = self.document.nodes();
+        let is_leaf = |&id: &NodeId| nodes.get(id).is_some_and(|node| node.kind == Kind::Scalar);
+        let window = |ids: &mut dyn Iterator<Item = NodeId>| ids.take(COMMENT_PLACES).find(is_leaf);
+        let before = window(&mut (0..id).rev());
+        let behind = window(&mut (id + 1..nodes.len()));
+        for leaf in before.into_iter().chain(behind) {
+            let path = self.document.path(leaf)?;
+            for place in path
+                .prefixes()
+                .take(COMMENT_PLACES)
+                .filter(|&place| place != own)
+            {
+                if let Ok(bytes) = self.cipher.open(token, place) {
+                    return Ok(Some((place.to_owned(), bytes)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The text of a value that must be text; empty for all else.
+pub(super) fn text_of<'v>(value: &'v Value<'_>) -> &'v str {
+    match value {
+        Value::Str(text) => Plain::expose(text),
+        _ => "",
+    }
+}

@@ -1,0 +1,201 @@
+//! Sealing the leaves of a plaintext document: which edits, and which MAC.
+//!
+//! Knows the walk, the selection and the cipher. Knows nothing of metadata: that a file also gets a `sops` entry is the
+//! business of `encrypt`.
+
+use crate::cipher::{Cipher, IV_LEN, Token};
+use crate::document::{Document, Path, Step};
+use crate::edit::{Edit, splice};
+use crate::format::{self, Format};
+use crate::mac::Mac;
+use crate::node::{Form, Kind, Node, NodeId, ScanError};
+use crate::ops::encrypt::EncryptError;
+use crate::ops::reuse::Reuse;
+use crate::random::Random;
+use crate::selection::{Rule, Selection, Tracker};
+use crate::value::{Type, Value};
+use zeroize::Zeroizing;
+
+/// The sealed leaves of a document.
+#[derive(Debug)]
+pub struct SealedLeaves {
+    /// Edits that put a token in place of every selected value and comment.
+    pub edits: Vec<Edit>,
+    /// The MAC of the tree, in hexadecimal.
+    pub mac: String,
+    /// How many values were sealed, comments not counted.
+    pub sealed: usize,
+    /// Paths of the first values that stay in clear, for a message; at most [`SHOWN_CLEAR`].
+    pub clear: Vec<String>,
+    /// Paths of values whose plaintext is itself a token: most likely sealed a second time by mistake.
+    pub tokens_as_text: Vec<String>,
+}
+
+/// How many clear values a [`SealedLeaves`] names.
+pub const SHOWN_CLEAR: usize = 8;
+
+/// Seals every leaf that `selection` selects. No selected leaf may stand behind an alias: see [`expand_aliases`].
+///
+/// # Errors
+/// [`EncryptError`] if a value or key is one that SOPS cannot handle, selected or not (spec 1.3, 2).
+pub fn seal_leaves(
+    document: &Document<'_>,
+    selection: &Selection,
+    cipher: &Cipher,
+    mut reuse: Option<&mut Reuse>,
+    random: &mut dyn Random,
+) -> Result<SealedLeaves, EncryptError> {
+    let mut tracker = Tracker::new(selection);
+    let mut mac = Mac::new(selection.mac_only_encrypted());
+    let mut result = SealedLeaves {
+        edits: Vec::new(),
+        mac: String::new(),
+        sealed: 0,
+        clear: Vec::new(),
+        tokens_as_text: Vec::new(),
+    };
+    let mut seal = |value: &Value<'_>, kind: Type, path: &Path| {
+        let plaintext = value.canonical();
+        let additional_data = path.additional_data();
+        if let Some(token) = reuse
+            .as_mut()
+            .and_then(|old| old.take(additional_data, kind, &plaintext))
+        {
+            return token;
+        }
+        let mut iv = [0u8; IV_LEN];
+        random.fill(&mut iv);
+        cipher.seal(&plaintext, kind, additional_data, &iv)
+    };
+    document.walk(|step| {
+        let selected = tracker.step(&step, document)?.unwrap_or(false);
+        match step {
+            Step::Leaf {
+                id, path, alias, ..
+            } => {
+                let Some(node) = document.node(id) else {
+                    return Ok(());
+                };
+                if !selected {
+                    let value = value_as_written(document, node)?;
+                    mac.feed(&value, false);
+                    if !value.is_empty() && result.clear.len() < SHOWN_CLEAR {
+                        result.clear.push(path.to_string());
+                    }
+                    return Ok(());
+                }
+                let value = document.value(node)?;
+                mac.feed(&value, true);
+                let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
+                    return Ok(());
+                };
+                if alias.is_some() {
+                    return Err(EncryptError::AliasOverSealed(node.span));
+                }
+                if is_token(&value) {
+                    result.tokens_as_text.push(path.to_string());
+                }
+                let token = seal(&value, kind, path);
+                result.edits.push(format::write_token(
+                    document.format(),
+                    document.source(),
+                    node,
+                    &token,
+                ));
+                result.sealed += 1;
+            }
+            Step::Comment {
+                id,
+                path,
+                alias: None,
+            } if selected => {
+                let Some(node) = document.node(id) else {
+                    return Ok(());
+                };
+                let text = document.value(node)?;
+                if text.is_empty() {
+                    return Ok(());
+                }
+                let token = seal(&text, Type::Comment, path);
+                if matches!(selection.rule(), Rule::UnencryptedCommentRegex(pattern) if pattern.is_match(&token)) {
+                    return Err(EncryptError::TokenMatchesRule(node.span));
+                }
+                result.edits.push(format::write_token(
+                    document.format(),
+                    document.source(),
+                    node,
+                    &token,
+                ));
+            }
+            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => {}
+        }
+        Ok::<(), EncryptError>(())
+    })?;
+    result.mac = mac.finish();
+    Ok(result)
+}
+
+/// The value of a clear leaf as it will be read from the finished file: a block scalar that ends a text without a final
+/// newline gets one when the metadata follows (spec 12: judged as written).
+fn value_as_written<'a>(document: &Document<'a>, node: &Node) -> Result<Value<'a>, ScanError> {
+    let source = document.source();
+    let is_block = matches!(node.form, Form::Literal | Form::Folded);
+    if document.format() != Format::Yaml
+        || !is_block
+        || node.span.end() < source.len()
+        || source.ends_with('\n')
+    {
+        return document.value(node);
+    }
+    let with_newline = Zeroizing::new(format!("{source}\n"));
+    format::value(Format::Yaml, &with_newline, node).map(Value::into_owned)
+}
+
+/// Writes out every alias whose content must be sealed, at its own place or at the alias's (spec 12.1: a token cannot be
+/// read behind an alias). Returns the new text and how many aliases went, or `None` if there was nothing to do.
+///
+/// # Errors
+/// [`EncryptError`] if the walk fails.
+pub fn expand_aliases(
+    document: &Document<'_>,
+    selection: &Selection,
+) -> Result<Option<(Zeroizing<String>, usize)>, EncryptError> {
+    if !document
+        .nodes()
+        .iter()
+        .any(|node| matches!(node.kind, Kind::Alias { .. }))
+    {
+        return Ok(None);
+    }
+    let mut tracker = Tracker::new(selection);
+    let mut sealed_at_home = vec![false; document.nodes().len()];
+    let mut aliases: Vec<NodeId> = Vec::new();
+    document.walk(|step| {
+        let selected = tracker.step(&step, document)?.unwrap_or(false);
+        if let Step::Leaf { id, alias, .. } = step {
+            let empty = document
+                .node(id)
+                .is_some_and(|node| document.value(node).is_ok_and(|value| value.is_empty()));
+            match (alias, sealed_at_home.get_mut(id)) {
+                (None, Some(home)) => *home = selected && !empty,
+                (Some(alias), Some(home)) if *home || (selected && !empty) => {
+                    if aliases.last() != Some(&alias) {
+                        aliases.push(alias);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok::<(), EncryptError>(())
+    })?;
+    if aliases.is_empty() {
+        return Ok(None);
+    }
+    let edits = format::yaml::expand(document.source(), document.nodes(), &aliases);
+    let text = splice(document.source(), &edits).map_err(EncryptError::Edit)?;
+    Ok(Some((text, aliases.len())))
+}
+
+fn is_token(value: &Value<'_>) -> bool {
+    matches!(value, Value::Str(text) if Token::parse(text.expose()).is_some())
+}

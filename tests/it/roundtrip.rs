@@ -1,0 +1,108 @@
+//! Law 2: `decrypt(encrypt(x))` is `x`, byte for byte, and what is written in between follows the spec as a second reader,
+//! which shares no code with the library, understands it.
+
+use std::path::{Path, PathBuf};
+
+use sops_rs::format::Format;
+
+use crate::spec_reader;
+use crate::support::{ALICE, World, sops_fixtures, testdata};
+
+/// Every file below `folder`, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("no {folder:?}")) {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Seals and opens one file with the program, and has the sealed text judged by the second reader.
+fn round_trip(world: &World, path: &Path) -> Vec<u8> {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+    let sealed = world.path(name);
+    let ran = world.run([
+        Path::new("encrypt"),
+        Path::new("--allow-clear"),
+        Path::new("--age"),
+        Path::new(ALICE),
+        Path::new("--output"),
+        &sealed,
+        path,
+    ]);
+    assert_eq!(ran.code, Some(0), "{path:?}: {}", ran.stderr);
+    let text = world.read(name);
+    spec_reader::assert_well_sealed(&text, Format::of_path(name), name);
+    let ran = world.run([Path::new("decrypt"), &sealed]);
+    assert_eq!(ran.code, Some(0), "{path:?}: {}\n{text}", ran.stderr);
+    ran.stdout
+}
+
+fn assert_round_trips(paths: &[PathBuf]) {
+    let world = World::with_identity("alice");
+    for path in paths {
+        let want = std::fs::read(path).expect("a file");
+        let got = round_trip(&world, path);
+        assert!(
+            got == want,
+            "{path:?} came back changed:\n--- want\n{}\n--- got\n{}",
+            String::from_utf8_lossy(&want),
+            String::from_utf8_lossy(&got)
+        );
+    }
+}
+
+#[test]
+fn every_roundtrip_file_comes_back_byte_for_byte() {
+    let paths = files(&testdata("roundtrip"));
+    assert!(paths.len() >= 60, "files went missing");
+    assert_round_trips(&paths);
+}
+
+/// The plaintexts that SOPS was given. Those with spellings that the wire format has no room for are in
+/// `docs/compat.md`, each with a test of its own.
+#[test]
+fn every_plain_fixture_comes_back_byte_for_byte() {
+    let paths: Vec<PathBuf> = files(&sops_fixtures().join("plain"))
+        .into_iter()
+        .filter(|path| !path.ends_with("types.yaml") && !path.ends_with("anchors.yaml"))
+        .collect();
+    assert!(paths.len() >= 13, "files went missing");
+    assert_round_trips(&paths);
+}
+
+#[test]
+fn every_random_plain_file_comes_back_byte_for_byte() {
+    let paths: Vec<PathBuf> = files(&sops_fixtures().join("random"))
+        .into_iter()
+        .filter(|path| path.to_str().is_some_and(|path| path.contains(".plain.")))
+        .collect();
+    assert_eq!(paths.len(), 66, "files went missing");
+    assert_round_trips(&paths);
+}
+
+/// The closed list of law 2: `NAME.EXT` comes back as `NAME.opened.EXT`.
+#[test]
+fn every_exception_comes_back_as_documented() {
+    let world = World::with_identity("alice");
+    let mut seen = 0;
+    for path in files(&testdata("exceptions")) {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        let Some((stem, suffix)) = name.rsplit_once('.').filter(|(stem, _)| !stem.ends_with(".opened")) else {
+            continue;
+        };
+        if name == "README.md" {
+            continue;
+        }
+        let want = std::fs::read(path.with_file_name(format!("{stem}.opened.{suffix}"))).expect("the twin");
+        let got = round_trip(&world, &path);
+        assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&want), "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "files went missing");
+}

@@ -1,0 +1,84 @@
+//! `decrypt`: opens a sealed file, verifies its MAC, and writes the plaintext to where it was asked for.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sops_rs::format::Format;
+use sops_rs::ops::binary;
+use zeroize::Zeroizing;
+
+use super::args::{IdentityArgs, InputArgs, OutputArgs};
+use super::context::Context;
+use super::exit::Exit;
+use super::io::{self, Input, Privacy};
+use super::report::Failure;
+use super::sealed::{Sealed, Source};
+
+/// Open a sealed file
+///
+/// Verifies that no value was changed and writes the plaintext to standard output, to `--output`, or in place of the
+/// file. Everything that is not a secret stays as it is: layout, quotes, comments, order.
+#[derive(Args, Debug)]
+#[command(visible_alias = "d", after_help = "Examples:
+  sops-rs decrypt secrets.yaml
+  sops-rs decrypt --in-place secrets.yaml
+  git show HEAD:secrets.yaml | sops-rs decrypt --input-type yaml")]
+pub(crate) struct Decrypt {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// Open the file even if its MAC is missing or wrong
+    #[arg(long)]
+    ignore_mac: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure> {
+    let input = Input::new(arguments.input.file.clone());
+    let target = target(&input, &arguments.output)?;
+    let format = arguments.input.format(&input);
+    arguments.output.check_same_format(format)?;
+    let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
+    let plaintext = open(context, &source, arguments)?;
+    match target {
+        Some(path) => io::replace(context, &path, &plaintext, Privacy::Private)?,
+        None => context.print(&plaintext)?,
+    }
+    Ok(Exit::Success)
+}
+
+fn open(
+    context: &mut Context,
+    source: &Source,
+    arguments: &Decrypt,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let sealed = Sealed::parse(context, source)?;
+    let key = sealed.data_key(context, &arguments.identity)?;
+    if source.format == Format::Binary {
+        return binary::decrypt(&sealed.document, &sealed.metadata, &key, arguments.ignore_mac)
+            .map_err(|error| sealed.cannot_open(&error));
+    }
+    let mut decrypted = sealed.decrypt(context, &key, arguments.ignore_mac)?;
+    Ok(Zeroizing::new(std::mem::take(&mut *decrypted.text).into_bytes()))
+}
+
+/// Where the result goes; `None` for standard output.
+///
+/// # Errors
+/// [`Exit::Conflict`] if standard input shall be replaced.
+pub(crate) fn target(input: &Input, output: &OutputArgs) -> Result<Option<PathBuf>, Failure> {
+    match (output.in_place, input) {
+        (true, Input::Stdin) => {
+            Err(Failure::new(Exit::Conflict, "standard input cannot be replaced in place")
+                .hint("name a file, or leave out --in-place"))
+        }
+        (true, Input::File(path)) => Ok(Some(path.clone())),
+        (false, _) => Ok(output.output.clone()),
+    }
+}

@@ -1,0 +1,289 @@
+//! A sealed file on its way to being opened: bytes, then a document with metadata, then the data key.
+//!
+//! Gives the errors of the library their exit codes and words. Knows nothing of what a command does with the plaintext.
+
+use sops_rs::document::Document;
+use sops_rs::format::Format;
+use sops_rs::keys::{self, Attempt, KeyService, NotRecovered, Outcome};
+use sops_rs::metadata::{Metadata, MetadataError};
+use sops_rs::node::NodeId;
+use sops_rs::ops::decrypt::{DecryptError, Decrypted, MacError, Warning, decrypt};
+use sops_rs::recipient::RecipientKind;
+use sops_rs::secret::DataKey;
+use sops_rs::selection::Selection;
+use sops_rs::span::{Position, Span};
+use zeroize::Zeroizing;
+
+use super::args::IdentityArgs;
+use super::context::Context;
+use super::exit::Exit;
+use super::identities;
+use super::io;
+use super::report::Failure;
+
+/// A file that was read: its name in messages, its format, its bytes.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) format: Format,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+}
+
+/// A file that has metadata.
+pub(crate) struct Sealed<'a> {
+    name: &'a str,
+    pub(crate) document: Document<'a>,
+    pub(crate) metadata: Metadata,
+    pub(crate) selection: Selection,
+}
+
+impl Source {
+    /// Scans the text. A sealed binary file is read as the JSON it is.
+    ///
+    /// # Errors
+    /// A [`Failure`] with this exit code, which names the place.
+    pub(crate) fn document(&self, exit: Exit) -> Result<Document<'_>, Failure> {
+        let with_code = |failure: Failure| Failure { exit, ..failure };
+        let text = io::text(&self.bytes, &self.name).map_err(with_code)?;
+        Document::parse(self.format, text)
+            .map_err(|error| with_code(Failure::scan(&self.name, self.format, text, &error)))
+    }
+
+    /// Whether this is a sealed file. What cannot be read is not.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.document(Exit::Failed).is_ok_and(|document| !document.metadata().is_empty())
+    }
+}
+
+impl<'a> Sealed<'a> {
+    /// Reads the metadata of a file that must have it.
+    ///
+    /// # Errors
+    /// [`Exit::Failed`] if the text is damaged, has no metadata, or the metadata is wrong (spec 5.2).
+    pub(crate) fn parse(context: &mut Context, source: &'a Source) -> Result<Self, Failure> {
+        let document = source.document(Exit::Failed)?;
+        let name = source.name.as_str();
+        let metadata = match Metadata::of(&document) {
+            Ok(Some(metadata)) => metadata,
+            Ok(None) => return Err(not_sealed(name)),
+            Err(error) => return Err(bad_metadata(name, &document, &error)),
+        };
+        let (selection, bad_pattern) = metadata.selection();
+        if let Some(error) = bad_pattern {
+            context.warn(&format!(
+                "the rule in the metadata of `{name}` is not a regular expression, so it matches nothing: {error}"
+            ));
+        }
+        Ok(Self { name, document, metadata, selection })
+    }
+
+    /// Unwraps the data key with the identities of this user.
+    ///
+    /// # Errors
+    /// [`Exit::NoDataKey`] with every attempt that was made.
+    pub(crate) fn data_key(
+        &self,
+        context: &mut Context,
+        arguments: &IdentityArgs,
+    ) -> Result<DataKey, Failure> {
+        let order = order(arguments)?;
+        if !arguments.enable_local_keyservice {
+            return Err(Failure::new(Exit::NoDataKey, "there is no key service to ask")
+                .hint("leave out --enable-local-keyservice=false"));
+        }
+        let service = identities::service(context);
+        let services: [&dyn KeyService; 1] = [&service.age];
+        let threshold = self.metadata.shamir_threshold;
+        let key = keys::recover(&self.metadata.groups, threshold, &order, &services);
+        for warning in service.warnings() {
+            context.warn(&warning);
+        }
+        key.map_err(|error| not_recovered(self.name, &error, &service.looked_in()))
+    }
+
+    /// Opens the file and verifies its MAC.
+    ///
+    /// # Errors
+    /// The exit codes of spec 9.2 for what is wrong.
+    pub(crate) fn decrypt(
+        &self,
+        context: &mut Context,
+        key: &DataKey,
+        ignore_mac: bool,
+    ) -> Result<Decrypted, Failure> {
+        let decrypted = decrypt(&self.document, &self.metadata, &self.selection, key, ignore_mac)
+            .map_err(|error| self.cannot_open(&error))?;
+        self.warn(context, &decrypted.warnings);
+        Ok(decrypted)
+    }
+
+    /// What went wrong with opening, in words.
+    pub(crate) fn cannot_open(&self, error: &DecryptError) -> Failure {
+        let at = |failure: Failure, span: Span| {
+            failure.at(self.name, self.document.format(), self.document.source(), span.start())
+        };
+        match error {
+            DecryptError::Leaf(scan) => at(Failure::new(Exit::CannotOpen, &scan.message), scan.span),
+            DecryptError::Token { span, .. } => {
+                at(Failure::new(Exit::CannotOpen, error.to_string()), *span)
+                    .hint("restore the line from git, or type the value anew with `edit` once the rest opens")
+            }
+            DecryptError::CannotWrite { span, .. } => {
+                at(Failure::new(Exit::CannotEmit, error.to_string()), *span)
+            }
+            DecryptError::Mac(mac) => self.bad_mac(*mac),
+            _ => Failure::new(Exit::CannotOpen, error.to_string()),
+        }
+    }
+
+    fn bad_mac(&self, error: MacError) -> Failure {
+        let failure = Failure::new(Exit::MacMismatch, format!("{error}: `{}`", self.name));
+        let failure = match self.metadata_field("mac") {
+            Some(span) => failure.at(
+                self.name,
+                self.document.format(),
+                self.document.source(),
+                span.start(),
+            ),
+            None => failure,
+        };
+        let detail = match error {
+            MacError::Missing => "without it nobody can tell whether values were changed",
+            MacError::Unreadable(_) => "the MAC or `lastmodified` was changed, or the file is not whole",
+            MacError::Mismatch => {
+                "a value was changed, added, removed or moved without this file's key: by hand, by a text merge, or on purpose"
+            }
+        };
+        failure.detail(detail).hint(
+            "compare with an older version in git; `--ignore-mac` opens the file all the same, so look at every value",
+        )
+    }
+
+    fn metadata_field(&self, name: &str) -> Option<Span> {
+        field_span(&self.document, name)
+    }
+
+    /// Says what was odd: once for each kind, with the first place.
+    fn warn(&self, context: &mut Context, warnings: &[Warning]) {
+        let count = |kind: fn(&Warning) -> Option<Span>| {
+            let spans: Vec<Span> = warnings.iter().filter_map(kind).collect();
+            let first = *spans.first()?;
+            let Position { line, .. } = Position::of(self.document.source(), first.start());
+            Some((spans.len(), line))
+        };
+        let name = self.name;
+        if let Some((number, line)) = count(|w| match w {
+            Warning::CommentInClear(span) => Some(*span),
+            _ => None,
+        }) {
+            context.warn(&format!(
+                "{number} comment(s) in `{name}` should be sealed but are in clear, the first in line {line}"
+            ));
+        }
+        if let Some((number, line)) = count(|w| match w {
+            Warning::CommentNotOpened(span) | Warning::CommentNotText(span) => Some(*span),
+            _ => None,
+        }) {
+            context.warn(&format!(
+                "{number} sealed comment(s) in `{name}` do not open and were left as they are, the first in line {line}"
+            ));
+        }
+    }
+}
+
+fn order(arguments: &IdentityArgs) -> Result<Vec<RecipientKind>, Failure> {
+    keys::parse_order(&arguments.decryption_order.join(","))
+        .map_err(|error| Failure::new(Exit::RepeatedInOrder, error.to_string()))
+}
+
+fn not_sealed(name: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("`{name}` is not encrypted: sops metadata not found"))
+        .hint(format!("encrypt it with `sops-rs encrypt -i {name}`"))
+}
+
+/// The metadata cannot be read: which field, and where.
+pub(crate) fn bad_metadata(name: &str, document: &Document<'_>, error: &MetadataError) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("the metadata of `{name}` is wrong: {error}"));
+    let field = error.field.split(['.', '[']).next().unwrap_or_default();
+    let span = field_span(document, field).or_else(|| {
+        let node = document.node(*document.metadata().first()?)?;
+        Some(node.key.unwrap_or(node.span))
+    });
+    let failure = match span {
+        Some(span) => failure.at(name, document.format(), document.source(), span.start()),
+        None => failure,
+    };
+    failure.hint("restore the `sops` entry from git")
+}
+
+/// Where a field of the metadata stands.
+fn field_span(document: &Document<'_>, name: &str) -> Option<Span> {
+    let id: NodeId = if document.format() == Format::Dotenv {
+        document.metadata().iter().copied().find(|&id| {
+            let key = document.node(id).and_then(|node| document.key(node).ok());
+            key.is_some_and(|key| key.strip_prefix("sops_") == Some(name))
+        })?
+    } else {
+        document.entry(*document.metadata().first()?, name)?
+    };
+    let node = document.node(id)?;
+    Some(node.key.unwrap_or(node.span))
+}
+
+/// Nobody could open the file: every group, every key, what was tried, and what to do.
+fn not_recovered(name: &str, error: &NotRecovered, looked_in: &[String]) -> Failure {
+    let mut failure =
+        Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
+    let groups = error.groups.len();
+    if groups > 1 {
+        failure = failure.detail(format!(
+            "{} of {groups} groups must be opened; {} could be",
+            error.threshold,
+            error.recovered()
+        ));
+    }
+    for (index, group) in error.groups.iter().enumerate() {
+        if groups > 1 {
+            failure = failure.detail(format!("group {}:", index + 1));
+        }
+        for attempt in group {
+            failure = failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)));
+        }
+    }
+    if let Some(combining) = &error.combining {
+        failure = failure.detail(format!("the shares do not fit together: {combining}"));
+    }
+    if looked_in.is_empty() {
+        return failure
+            .detail("no identity was found anywhere")
+            .hint("set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it");
+    }
+    for place in looked_in {
+        failure = failure.detail(format!("looked in {place}"));
+    }
+    failure.hint(
+        "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you",
+    )
+}
+
+fn outcome(attempt: &Attempt) -> String {
+    match &attempt.outcome {
+        Outcome::Done => "opened".to_owned(),
+        Outcome::NotMine => "none of your identities fits".to_owned(),
+        Outcome::Failed(error) => {
+            let mut text = format!("failed: {error}");
+            let mut cause = std::error::Error::source(error);
+            while let Some(next) = cause {
+                text.push_str(&format!(": {next}"));
+                cause = next.source();
+            }
+            text
+        }
+        Outcome::NoService { missing_feature: Some(feature) } => {
+            format!("not tried: this program was built without the feature `{feature}`")
+        }
+        Outcome::NoService { missing_feature: None } => format!(
+            "not tried: keys of type `{}` are not supported in this version",
+            attempt.kind.name()
+        ),
+    }
+}

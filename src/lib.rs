@@ -12,6 +12,7 @@ pub mod edit;
 pub mod format;
 pub mod keys;
 pub mod mac;
+pub mod metadata;
 pub mod node;
 //pub mod ops;
 pub mod random;

@@ -5,6 +5,10 @@
 
 use crate::tree::Tree;
 
+mod parse;
+
+pub use parse::{BadRecipient, parse_context, parse_list, split_list};
+
 /// Someone or something that can unwrap a data key (spec 5.1, 10).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recipient {
@@ -43,7 +47,7 @@ pub enum Recipient {
         /// Key version; may be empty in a config.
         version: String,
     },
-    /// A HashiCorp Vault or OpenBao transit key.
+    /// A HashiCorp Vault or `OpenBao` transit key.
     Vault {
         /// Server address without a path.
         vault_address: String,

@@ -17,6 +17,9 @@ pub mod binary;
 pub mod dotenv;
 pub mod ini;
 pub mod json;
+mod lines;
+#[cfg(test)]
+mod testing;
 pub mod yaml;
 
 /// The deepest nesting of mappings and lists that is read. go-yaml and Go's JSON reader stop at the same depth.
@@ -195,6 +198,9 @@ pub fn write_item_comment(
 /// `block` is what [`yaml::emit_metadata`] and its likes return, or what [`detach`] found: lines with LF, the last one
 /// ended. The line ends of the file are used where the format allows. A missing final newline stays missing: the block
 /// then ends without one, and [`detach`] understands that sign.
+///
+/// For JSON and binary, `block` is the member from `"sops"` to its closing brace, its lines indented as they stand and
+/// without a line break at the end. It goes on a line of its own if the last member has one, else behind it.
 #[must_use]
 pub fn attach(format: Format, source: &str, nodes: &[Node], block: &str) -> Vec<Edit> {
     match format {

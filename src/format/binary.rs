@@ -1,1 +1,58 @@
-//! Binary.
+//! The envelope of binary files: a JSON object with the sealed bytes under `data` (spec 7.4).
+//!
+//! Knows the layout SOPS gives it. Reading is JSON's business; what the bytes are is nobody's.
+
+use super::json;
+use crate::node::{Form, Kind, Node, NodeId};
+use crate::tree::Tree;
+
+/// The envelope around `token`, byte for byte as SOPS writes it. An empty file has the empty text for a token.
+#[must_use]
+pub fn seal(token: &str, metadata: &Tree) -> String {
+    let sops = json::emit_member(metadata, Some("\t"));
+    format!("{{\n\t\"data\": \"{token}\",\n\t{sops}\n}}\n")
+}
+
+/// The node of the sealed bytes: the first top-level entry named `data` that is a string.
+#[must_use]
+pub fn data(nodes: &[Node], source: &str) -> Option<NodeId> {
+    nodes.iter().position(|node| {
+        node.parent == Some(0)
+            && node.kind == Kind::Scalar
+            && node.form == Form::Double
+            && json::key(source, node).is_ok_and(|name| name == "data")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{data, seal};
+    use crate::document::Document;
+    use crate::format::Format;
+    use crate::format::testing::{fixture, text_fixtures};
+
+    #[test]
+    fn envelopes_are_written_as_sops_writes_them() {
+        let mut seen = 0;
+        for (name, sealed) in text_fixtures("sealed", &["txt", "bin"]) {
+            let document = Document::parse(Format::Binary, &sealed).unwrap();
+            let id = data(document.nodes(), &sealed).unwrap();
+            let token = document.node(id).unwrap().inner.of(&sealed);
+            let metadata = document.tree(*document.metadata().first().unwrap());
+            assert_eq!(seal(token, &metadata), sealed, "{name}");
+            seen += 1;
+        }
+        assert!(seen >= 3);
+    }
+
+    #[test]
+    fn the_first_text_named_data_counts() {
+        let source = r#"{"data": 1, "x": {"data": "no"}, "d\u0061ta": "yes", "data": "late"}"#;
+        let document = Document::parse(Format::Binary, source).unwrap();
+        let id = data(document.nodes(), source).unwrap();
+        assert_eq!(document.node(id).unwrap().inner.of(source), "yes");
+        let none = Document::parse(Format::Binary, "{}").unwrap();
+        assert_eq!(data(none.nodes(), "{}"), None);
+        assert!(fixture("sealed/zero.bin").contains("\"data\": \"\""));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the formats made of lines have in common: conflict markers, line ends, and values as bare text.
+//!
+//! Knows nothing of keys, quotes or sections.
+
+use std::borrow::Cow;
+
+use super::CannotWrite;
+use crate::node::ScanError;
+use crate::span::Span;
+use crate::value::{Value, to_seconds};
+
+const MARKERS: [&str; 4] = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+
+/// The error for a conflict marker of a version control system that begins at byte `at`; `None` if there is none. A
+/// marker is seven equal characters at the start of a line, alone or before a blank.
+pub(super) fn conflict(source: &str, at: usize) -> Option<ScanError> {
+    let before = source.get(..at)?;
+    if !before.is_empty() && !before.ends_with('\n') {
+        return None;
+    }
+    let rest = source.get(at..)?;
+    let behind = MARKERS
+        .iter()
+        .find_map(|marker| rest.strip_prefix(marker))?;
+    let is_marker = behind.is_empty() || behind.starts_with([' ', '\t', '\r', '\n']);
+    is_marker.then(|| {
+        ScanError::new(Span::new(at, at + 7), "unresolved merge conflict")
+            .with_hint("resolve the conflict and remove the marker lines")
+    })
+}
+
+/// The byte behind the line that holds byte `at`: behind its line feed, or the end of the text.
+pub(super) fn next_line(source: &str, at: usize) -> usize {
+    let rest = source.as_bytes().get(at..).unwrap_or_default();
+    memchr::memchr(b'\n', rest).map_or(source.len(), |length| at + length + 1)
+}
+
+/// The line break of a file: that of its first line.
+pub(super) fn line_break(source: &str) -> &'static str {
+    let first = source.get(..next_line(source, 0)).unwrap_or_default();
+    if first.ends_with("\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    }
+}
+
+/// A value as text without quotes (spec 7.5, 7.6).
+///
+/// # Errors
+/// [`CannotWrite`] for null, which would read back as text, and for bytes that are not UTF-8.
+pub(super) fn bare_text<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, CannotWrite> {
+    Ok(match value {
+        Value::Str(text) => Cow::Borrowed(text.expose()),
+        Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
+        Value::Int(value) => Cow::Owned(value.to_string()),
+        Value::Float(value) => Cow::Owned(float_text(*value)),
+        Value::Time(value) => {
+            to_seconds(value.as_str()).map_or(Cow::Borrowed(value.as_str()), Cow::Owned)
+        }
+        Value::Null => {
+            return Err(CannotWrite(
+                "null cannot be written here; use an empty text".to_owned(),
+            ));
+        }
+        Value::Bytes(_) => {
+            return Err(CannotWrite(
+                "bytes that are not UTF-8 cannot be written here".to_owned(),
+            ));
+        }
+    })
+}
+
+/// Go's `%G` with the shortest digits, but at least one decimal (spec 7.5): `1.0`, `1E+10`.
+fn float_text(number: f64) -> String {
+    if !number.is_finite() {
+        return crate::value::float_text(number);
+    }
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let power: i32 = exponent.parse().unwrap_or_default();
+    // Go switches to an exponent at the sixth power of ten when it prints the shortest digits.
+    if (-4..6).contains(&power) {
+        return format!("{number:?}");
+    }
+    let sign = if power < 0 { '-' } else { '+' };
+    format!("{digits}E{sign}{:02}", power.unsigned_abs())
+}

@@ -3,6 +3,9 @@
 //! Knows recipients as data and back ends as [`KeyService`]s it is handed. Does not know documents, where identities come
 //! from, or what a report of failure looks like: it returns every attempt as a fact. Start with [`recover`].
 
+#[cfg(feature = "age")]
+pub mod age;
+
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fmt;
@@ -60,6 +63,19 @@ impl KeyError {
             source: Some(Arc::new(source)),
             ..self
         }
+    }
+
+    /// The message and all its causes, joined by colons: for lists of several errors.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
     }
 }
 

@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -43,6 +44,7 @@ struct Cli {
     /// Config file with the rules; the default is the nearest `.sops-rs.yaml` or `.sops.yaml`
     #[arg(long, value_name = "FILE", global = true)]
     #[arg(env = "SOPS_CONFIG", hide_env_values = true)]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
     /// Blanks per level where a file has to be written anew, as in a conversion
     #[arg(long, value_name = "N")]
@@ -91,8 +93,10 @@ fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
 }
 
 fn dispatch(context: &mut Context, cli: &Cli) -> Result<Exit, Failure> {
+    // A variable that is set to nothing is not set.
+    let config = cli.config.as_deref().filter(|path| *path != Path::new(""));
     match &cli.verb {
-        Verb::Init(init) => init::run(context, init, cli.config.as_deref()),
+        Verb::Init(init) => init::run(context, init, config),
     }
 }
 

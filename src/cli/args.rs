@@ -82,7 +82,7 @@ pub(crate) struct KeyArgs {
     pub(crate) shamir_secret_sharing_threshold: Option<usize>,
 }
 
-/// Which values are sealed. Given without the wish for any, the config decides.
+/// Which values are sealed; without any of these the config decides.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Selection (one of them at most)")]
 pub(crate) struct SelectionArgs {
@@ -150,7 +150,7 @@ pub(crate) struct IdentityArgs {
         default_missing_value = "true"
     )]
     #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
-    #[arg(value_parser = clap::builder::BoolishValueParser::new(), hide = true)]
+    #[arg(value_parser = switch, hide = true)]
     #[arg(env = "SOPS_ENABLE_LOCAL_KEYSERVICE")]
     pub(crate) enable_local_keyservice: bool,
     /// Key services to ask
@@ -162,6 +162,15 @@ pub(crate) struct IdentityArgs {
 fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name))
         .try_map(|name| Format::from_name(&name).ok_or("not a format"))
+}
+
+/// Reads the words that Go's `ParseBool` knows; nothing means the default.
+fn switch(word: &str) -> Result<bool, &'static str> {
+    match word {
+        "" | "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("neither true nor false"),
+    }
 }
 
 /// Refuses what would otherwise be ignored without a word.

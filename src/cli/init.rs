@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::context::Context;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
-use super::report::Failure;
+use super::report::{Failure, escaped};
 
 /// Make an age identity for you and a config for this repository
 ///
@@ -116,7 +116,7 @@ fn confirm(
     let paths: Vec<_> = new_identity
         .into_iter()
         .chain(new_config)
-        .map(|path| path.display().to_string())
+        .map(|path| shown(path))
         .collect();
     if !context.interactive || paths.is_empty() {
         return Ok(true);
@@ -131,6 +131,11 @@ fn confirm(
             })?;
     }
     Ok(matches!(answer.as_str(), "\n" | "y\n" | "Y\n" | "yes\n"))
+}
+
+/// A path as it can be printed: the names of folders may come from strangers.
+fn shown(path: &Path) -> String {
+    escaped(&path.to_string_lossy()).into_owned()
 }
 
 fn find_owner(context: &mut Context) -> Result<Owner, Failure> {
@@ -166,7 +171,7 @@ fn find_owner(context: &mut Context) -> Result<Owner, Failure> {
     let bytes = io::read(context, &Input::File(path.clone()))?;
     let recipient = str::from_utf8(&bytes).ok().and_then(recipient_of);
     Ok(Owner::Existing {
-        place: path.display().to_string(),
+        place: shown(&path),
         recipient,
     })
 }
@@ -210,7 +215,7 @@ fn provide_identity(
             let text = format!(
                 "created  identity  {}\n                   {recipient}\n\
                  Keep a copy of that file in a safe place: without it your secrets are lost.\n",
-                path.display()
+                shown(&path)
             );
             context.print(text.as_bytes())?;
             Ok(Some(recipient))
@@ -233,7 +238,7 @@ fn create_identity(
             .map_err(|error| {
                 let message = format!(
                     "cannot create the directory `{}`: {error}",
-                    directory.display()
+                    shown(directory)
                 );
                 Failure::new(Exit::CannotWrite, message)
             })?;
@@ -275,7 +280,7 @@ fn find_config(context: &Context, named: Option<&Path>) -> Result<PathBuf, PathB
 }
 
 fn keep_config(context: &mut Context, path: &Path, recipient: Option<&str>) -> Result<(), Failure> {
-    context.print(format!("kept     config    {}\n", path.display()).as_bytes())?;
+    context.print(format!("kept     config    {}\n", shown(path)).as_bytes())?;
     let bytes = io::read(context, &Input::File(path.to_owned()))?;
     let Some(recipient) = recipient else {
         return Ok(());
@@ -309,7 +314,7 @@ fn create_config(
     )?;
     let text = format!(
         "created  config    {}\nnext: sops-rs edit secrets/example.yaml\n",
-        path.display()
+        shown(path)
     );
     context.print(text.as_bytes())
 }

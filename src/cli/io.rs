@@ -182,9 +182,9 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         ErrorKind::ResourceBusy | ErrorKind::CrossesDevices => failure
             .detail("the file is a mount point of its own (a bind mount, as containers use them)")
             .hint("mount its directory instead, or write with `--output` and copy the result"),
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            failure.hint("a file is replaced by a new one, so its directory must be writable too")
-        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => failure.hint(
+            "make its directory writable: a file is written beside its place, then moved there",
+        ),
         _ => failure,
     }
 }
@@ -413,6 +413,16 @@ mod tests {
             assert_eq!(stdout.take(), "new");
         }
         assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_of() {
+        let error = write(Path::new("/"), "/dev/full", Privacy::Public).unwrap_err();
+        assert!(
+            error.contains("cannot write `/dev/full`: No space left on device"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -282,13 +282,16 @@ pub(crate) fn harden_process() {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, symlink};
-    use std::path::Path;
-    use std::process::Command;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, ExitStatus, Stdio};
+    use std::time::Duration;
 
+    use rustix::process::{Pid, Signal, kill_process};
     use tempfile::TempDir;
 
-    use super::super::context::testing::context;
-    use super::{PrivateDir, lies_in_memory, overwrite, watch};
+    use super::super::context::{Context, testing::context};
+    use super::{PrivateDir, harden_process, lies_in_memory, overwrite, watch};
 
     #[test]
     fn only_the_user_can_enter_and_nothing_remains() {
@@ -352,5 +355,98 @@ mod tests {
             .unwrap();
         assert_eq!(status.code(), Some(3));
         assert!(directory.run(&mut Command::new("/absent")).is_err());
+    }
+
+    /// Not a test of its own, but the other process of those below: it has a private directory, and an editor that runs
+    /// until the file `go` appears, if it shall.
+    #[test]
+    fn a_process_with_plaintext() {
+        let context = Context::of_process("sops-rs");
+        let Some(place) = context.variable("SOPS_RS_TEST_PLACE").map(PathBuf::from) else {
+            return;
+        };
+        harden_process();
+        let directory = PrivateDir::within(&place.join("private")).unwrap();
+        directory.write(Path::new("f"), b"secret").unwrap();
+        if context.variable("SOPS_RS_TEST_EDITOR").is_some() {
+            let script = "echo $$ > editor; while ! [ -e go ]; do sleep 0.01; done";
+            directory
+                .run(Command::new("sh").args(["-c", script]).current_dir(&place))
+                .unwrap();
+        } else {
+            fs::create_dir(place.join("editor")).unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        directory.close().unwrap();
+        fs::create_dir(place.join("survived")).unwrap();
+    }
+
+    /// Sends `signal` to such a process when it is at work. It is waited for with the function that is returned.
+    fn signalled(editor: bool, signal: Signal) -> (TempDir, impl FnOnce() -> ExitStatus) {
+        let place = TempDir::new().unwrap();
+        fs::create_dir(place.path().join("private")).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "cli::private::tests::a_process_with_plaintext"]);
+        command
+            .env("SOPS_RS_TEST_PLACE", place.path())
+            .stdout(Stdio::null());
+        if editor {
+            command.env("SOPS_RS_TEST_EDITOR", "1");
+        }
+        let mut child = command.spawn().unwrap();
+        await_path(&place.path().join("editor"));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        (place, move || child.wait().unwrap())
+    }
+
+    fn await_path(path: &Path) {
+        for _ in 0..3000 {
+            // The editor's number is there when its file has a line.
+            if path.is_dir() || fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n')) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{} does not appear", path.display());
+    }
+
+    fn is_empty(directory: &Path) -> bool {
+        fs::read_dir(directory).unwrap().next().is_none()
+    }
+
+    #[test]
+    fn a_signal_wipes_and_then_ends_the_process() {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+            let (place, end) = signalled(false, signal);
+            assert_eq!(end().signal(), Some(signal.as_raw()));
+            assert!(is_empty(&place.path().join("private")));
+        }
+    }
+
+    #[test]
+    fn a_signal_ends_the_editor_first() {
+        for signal in [Signal::TERM, Signal::HUP] {
+            let (place, end) = signalled(true, signal);
+            assert_eq!(end().signal(), Some(signal.as_raw()));
+            assert!(is_empty(&place.path().join("private")));
+            let editor = fs::read_to_string(place.path().join("editor")).unwrap();
+            let editor = Pid::from_raw(editor.trim().parse().unwrap()).unwrap();
+            // Nobody is left to wait for it, so it may be a zombie for a moment; it is no longer running its loop.
+            let state = fs::read_to_string(format!("/proc/{}/stat", editor.as_raw_nonzero()));
+            assert!(state.is_err() || state.unwrap().contains(") Z "));
+        }
+    }
+
+    #[test]
+    fn ctrl_c_is_the_editors_business() {
+        for signal in [Signal::INT, Signal::QUIT] {
+            let (place, end) = signalled(true, signal);
+            // Time for the signal to arrive while the editor still runs.
+            std::thread::sleep(Duration::from_millis(200));
+            fs::create_dir(place.path().join("go")).unwrap();
+            assert!(end().success());
+            assert!(place.path().join("survived").exists());
+            assert!(is_empty(&place.path().join("private")));
+        }
     }
 }

@@ -1,4 +1,9 @@
 //! The integration tests, one binary: one module per subject.
 
 #[cfg(test)]
+#[path = "../../benches/corpus.rs"]
+mod bench_corpus;
+#[cfg(test)]
 mod spec_reader;
+#[cfg(test)]
+mod tidy;

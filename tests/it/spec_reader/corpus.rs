@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Format, Leaf, plain};
+use crate::bench_corpus;
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -64,4 +65,26 @@ fn what_comes_back_of_an_exception_has_the_same_values() {
         assert_eq!(leaves(&path), leaves(&opened), "{name}");
     }
     assert!(count >= 10, "only {count} files");
+}
+
+/// What the benchmarks run on is real: it parses, and a leaf takes about 150 bytes of YAML.
+#[test]
+fn the_documents_of_the_benchmarks_are_realistic() {
+    let size = 1_000_000;
+    let count = |text: String, format| plain(&text, format).unwrap().len();
+    let leaves = count(bench_corpus::yaml(size), Format::Yaml);
+    assert!(
+        (6_000..7_500).contains(&leaves),
+        "{leaves} leaves in 1 MB of YAML"
+    );
+    let leaves = count(bench_corpus::json(size), Format::Json);
+    assert!(
+        (5_000..10_000).contains(&leaves),
+        "{leaves} leaves in 1 MB of JSON"
+    );
+    let leaves = count(bench_corpus::dotenv(size), Format::Dotenv);
+    assert!(
+        (5_000..10_000).contains(&leaves),
+        "{leaves} leaves in 1 MB of dotenv"
+    );
 }

@@ -14,7 +14,7 @@ pub mod keys;
 pub mod mac;
 pub mod metadata;
 pub mod node;
-//pub mod ops;
+pub mod ops;
 pub mod random;
 pub mod recipient;
 pub mod secret;

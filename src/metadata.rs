@@ -8,6 +8,7 @@ use crate::selection::{BadPattern, RuleKind, Selection};
 use crate::tree::Tree;
 
 pub mod flat;
+mod found;
 mod nested;
 mod weak;
 
@@ -88,6 +89,9 @@ pub enum MetadataProblem {
     /// Nobody can open the file.
     #[error("names no recipients")]
     NoRecipients,
+    /// Flat names that do not fit together (dotenv, INI).
+    #[error("cannot be put together: {0}")]
+    Names(#[from] flat::FlatError),
     /// More than one of the six selection fields.
     #[error("has both `{}` and `{}`; only one is allowed", .0.name(), .1.name())]
     SeveralRules(RuleKind, RuleKind),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal as _, Read, Write};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ pub(crate) struct Context {
     clock: fn() -> Timestamp,
     /// Unpredictable bytes.
     pub(crate) random: Random,
-    stdin: Option<Box<dyn Read>>,
+    stdin: Option<Box<dyn BufRead>>,
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
     /// Whether a person can be asked: both stdin and stderr are a terminal.
@@ -47,7 +47,7 @@ impl Context {
             }),
             interactive: stdin.is_terminal() && stderr.is_terminal(),
             colour: anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never,
-            stdin: Some(Box::new(stdin)),
+            stdin: Some(Box::new(stdin.lock())),
             stdout: Box::new(io::stdout()),
             stderr: Box::new(stderr),
         }
@@ -99,8 +99,24 @@ impl Context {
     }
 
     /// Hands out standard input, once: a second reader would find it empty.
-    pub(crate) fn take_stdin(&mut self) -> Option<Box<dyn Read>> {
+    pub(crate) fn take_stdin(&mut self) -> Option<Box<dyn BufRead>> {
         self.stdin.take()
+    }
+
+    /// Asks the user and waits for a line, which comes without its end; `None` if there is no more input.
+    ///
+    /// # Errors
+    /// [`Failure`] if the answer cannot be read.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        self.print_error(question.as_bytes());
+        let mut line = String::new();
+        let stdin = self.stdin.as_mut();
+        let length = stdin
+            .map_or(Ok(0), |stdin| stdin.read_line(&mut line))
+            .map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot read the answer: {error}"))
+            })?;
+        Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
     }
 
     /// Writes data to standard output. A reader that has gone away wanted no more: that is success.
@@ -303,6 +319,17 @@ mod tests {
             "a relative path is not valid"
         );
         assert_eq!(config_dir(&[("HOME", "")]), None);
+    }
+
+    #[test]
+    fn questions_are_answered_line_by_line() {
+        let (mut context, _, stderr) = context(Path::new("/"), &[], b"y\r\n\nno");
+        let mut ask = || context.ask("sure? ").unwrap();
+        assert_eq!(ask().as_deref(), Some("y"));
+        assert_eq!(ask().as_deref(), Some(""));
+        assert_eq!(ask().as_deref(), Some("no"));
+        assert_eq!(ask(), None);
+        assert_eq!(stderr.take(), "sure? ".repeat(4));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
-use std::io::BufRead as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -121,16 +120,8 @@ fn confirm(
     if !context.interactive || paths.is_empty() {
         return Ok(true);
     }
-    context.print_error(format!("create {}? [Y/n] ", paths.join(" and ")).as_bytes());
-    let mut answer = String::new();
-    if let Some(stdin) = context.take_stdin() {
-        std::io::BufReader::new(stdin)
-            .read_line(&mut answer)
-            .map_err(|error| {
-                Failure::new(Exit::Failed, format!("cannot read the answer: {error}"))
-            })?;
-    }
-    Ok(matches!(answer.as_str(), "\n" | "y\n" | "Y\n" | "yes\n"))
+    let answer = context.ask(&format!("create {}? [Y/n] ", paths.join(" and ")))?;
+    Ok(matches!(answer.as_deref(), Some("" | "y" | "Y" | "yes")))
 }
 
 /// A path as it can be printed: the names of folders may come from strangers.
@@ -596,5 +587,29 @@ mod tests {
     fn a_new_identity_belongs_to_its_recipient() {
         let (secret, recipient) = new_identity();
         assert_eq!(super::recipient_of(&secret), Some(recipient));
+    }
+
+    #[test]
+    fn a_person_is_asked_first() {
+        let root = surroundings();
+        let home = root.path().join("home");
+        let variables = [("HOME", home.to_str().unwrap())];
+        let (mut context, stdout, stderr) =
+            context(&root.path().join("repo"), &variables, b"n\n\n");
+        context.interactive = true;
+        let args = Init {
+            recipients: Vec::new(),
+            yes: false,
+        };
+        let failure = init(&mut context, &args, None, new_identity).unwrap_err();
+        assert_eq!(
+            (failure.exit, failure.message.as_str()),
+            (Exit::Failed, "nothing was done")
+        );
+        assert!(stderr.take().ends_with("/repo/.sops-rs.yaml? [Y/n] "));
+        assert!(!home.exists());
+        assert_eq!(stdout.take(), "");
+        init(&mut context, &args, None, new_identity).unwrap();
+        assert!(home.exists() && root.path().join("repo/.sops-rs.yaml").exists());
     }
 }

@@ -159,7 +159,8 @@ pub(crate) struct IdentityArgs {
     keyservice: Vec<()>,
 }
 
-fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
+/// Takes one of the names of formats and nothing else.
+pub(crate) fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name))
         .try_map(|name| Format::from_name(&name).ok_or("not a format"))
 }

@@ -58,6 +58,11 @@ impl Failure {
         self
     }
 
+    /// The same with another exit code.
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
     /// Adds the place: byte `offset` of `source`, which is the file `path`.
     pub(crate) fn at(mut self, path: &str, format: Format, source: &str, offset: usize) -> Self {
         let location = Location {

@@ -202,16 +202,16 @@ pub fn recover(
 /// Tries services on wrapped keys and remembers what came of it.
 struct Unwrapper<'a> {
     services: &'a [&'a dyn KeyService],
-    seen: HashMap<(RecipientKind, String, &'a str), (Option<DataKey>, Vec<Attempt>)>,
+    /// By kind and identity string of the recipient, and the wrapped key.
+    seen: HashMap<(RecipientKind, String, &'a str), Tried>,
 }
+
+/// The key, if it was found, and what was tried.
+type Tried = (Option<DataKey>, Vec<Attempt>);
 
 impl<'a> Unwrapper<'a> {
     /// The key or share of a group, and what was tried for it.
-    fn group(
-        &mut self,
-        group: &'a [WrappedKey],
-        order: &[RecipientKind],
-    ) -> (Option<DataKey>, Vec<Attempt>) {
+    fn group(&mut self, group: &'a [WrappedKey], order: &[RecipientKind]) -> Tried {
         let mut sorted: Vec<&WrappedKey> = group.iter().collect();
         sorted.sort_by_key(|wrapped| rank(wrapped.recipient.kind(), order));
         let mut attempts = Vec::new();
@@ -226,7 +226,7 @@ impl<'a> Unwrapper<'a> {
     }
 
     /// What came of `wrapped`, found out the first time it is met.
-    fn once(&mut self, wrapped: &'a WrappedKey) -> (Option<DataKey>, Vec<Attempt>) {
+    fn once(&mut self, wrapped: &'a WrappedKey) -> Tried {
         let recipient = &wrapped.recipient;
         let entry = (recipient.kind(), recipient.identity(), wrapped.enc.as_str());
         if let Some(known) = self.seen.get(&entry) {
@@ -239,7 +239,7 @@ impl<'a> Unwrapper<'a> {
 }
 
 /// Asks one service after the other to unwrap `wrapped`.
-fn unwrap(wrapped: &WrappedKey, services: &[&dyn KeyService]) -> (Option<DataKey>, Vec<Attempt>) {
+fn unwrap(wrapped: &WrappedKey, services: &[&dyn KeyService]) -> Tried {
     let recipient = &wrapped.recipient;
     let mut attempts = Vec::new();
     for service in services.iter().filter(|service| service.handles(recipient)) {

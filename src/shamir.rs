@@ -196,7 +196,7 @@ mod tests {
 
     /// A source that hands out `bytes` and then fails the test.
     fn fixed(bytes: &[u8]) -> impl FnMut(&mut [u8]) {
-        let mut rest = bytes.to_vec().into_iter();
+        let mut rest = bytes.iter().copied();
         move |out| out.fill_with(|| rest.next().expect("enough bytes"))
     }
 

@@ -143,7 +143,9 @@ impl KeyService for AgeService {
         let Recipient::Age { recipient } = recipient else {
             return Ok(None);
         };
-        let decryptor = Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes()))
+        // Blanks around the armor are allowed; the reader of the crate does not skip them.
+        let armored = enc.trim_ascii().as_bytes();
+        let decryptor = Decryptor::new_buffered(ArmoredReader::new(armored))
             .map_err(|error| KeyError::new("not a valid age file").because(explain(error)))?;
         let search = Search {
             service: self,

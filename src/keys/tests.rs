@@ -51,7 +51,7 @@ impl KeyService for Fake {
         if self.broken.contains(&name.as_str()) {
             return Err(KeyError::new("out of order"));
         }
-        let byte = |index| u8::from_str_radix(&enc[index..index + 2], 16).unwrap();
+        let byte = |index| u8::from_str_radix(enc.get(index..index + 2).unwrap(), 16).unwrap();
         Ok(self
             .holds
             .contains(&name.as_str())

@@ -184,7 +184,7 @@ mod tests {
                 UnknownType,
             ),
             (&ALICE.replace("mj0", "mj9"), Typo),
-            (&ALICE[..40], Typo),
+            (ALICE.get(..40).unwrap(), Typo),
             ("age1pq105meqsyrj48wwqj9", Typo),
             ("age1yubikey1qwt50d05nh5", Typo),
             ("age1tag1qqqq", Typo),

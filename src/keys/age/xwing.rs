@@ -269,7 +269,7 @@ mod tests {
     impl CryptoRng for Chosen {}
 
     fn unhex(text: &str) -> Vec<u8> {
-        let digits = |index| u8::from_str_radix(&text[index..index + 2], 16).unwrap();
+        let digits = |index| u8::from_str_radix(text.get(index..index + 2).unwrap(), 16).unwrap();
         (0..text.len()).step_by(2).map(digits).collect()
     }
 

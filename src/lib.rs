@@ -7,6 +7,7 @@
 //! given them. `docs/architecture.md` has the layers and the laws.
 
 pub mod cipher;
+pub mod config;
 pub mod document;
 pub mod edit;
 pub mod format;

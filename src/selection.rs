@@ -11,7 +11,7 @@ mod tracker;
 pub use tracker::Tracker;
 
 /// Compiled size of a pattern, in bytes, above which it is refused.
-const SIZE_LIMIT: usize = 4 << 20;
+const SIZE_LIMIT: usize = 1 << 20;
 
 /// A regular expression of Go's dialect. Unanchored; matched against one key, comment or path at a time.
 #[derive(Clone)]

@@ -3,9 +3,10 @@
 //! Knows how keys, values and comments are decoded and written in place. The file is read in `ini/scan.rs`, one value
 //! in `ini/value.rs`, the metadata section is in `ini/metadata.rs`. Knows nothing of other INI dialects.
 //!
-//! Stricter than SOPS in three places, because a text that is edited in place could not follow it: a key may stand only
+//! Stricter than SOPS in four places, because a text that is edited in place could not follow it: a key may stand only
 //! once in a section (SOPS moves the last value to the first key's place), no key may be named `-` (SOPS numbers them),
-//! and no comment may stand behind a section header (a token there would become part of the section's name).
+//! no comment may stand behind a section header (a token there would become part of the section's name), and a file may
+//! not end in an opening `"""` (it would swallow the metadata).
 
 use std::borrow::Cow;
 

@@ -33,7 +33,7 @@ pub(super) fn read(source: &str, at: usize) -> Result<Reading, ScanError> {
         let blank = usize::from(line.starts_with([' ', '\t']));
         return Ok(plain(Span::at(at + blank), None, next));
     }
-    if content.starts_with("\"\"\"") && content.len() > 3 {
+    if content.starts_with("\"\"\"") {
         return quoted(source, start, "\"\"\"", Form::Triple);
     }
     if content.starts_with('`') {

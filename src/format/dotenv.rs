@@ -115,8 +115,9 @@ pub fn write_token(node: &Node, token: &str) -> Edit {
 /// [`CannotWrite`] for null, for bytes that are not UTF-8, and for a comment of several lines.
 pub fn write_value(_source: &str, node: &Node, value: &Value<'_>) -> Result<Edit, CannotWrite> {
     let text = bare_text(value)?;
+    let text = text.expose();
     if node.kind != Kind::Comment {
-        return Ok(Edit::new(node.inner, replace(&text, "\n", "\\n")));
+        return Ok(Edit::new(node.inner, replace(text, "\n", "\\n")));
     }
     if text.contains('\n') {
         return Err(CannotWrite(

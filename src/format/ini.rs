@@ -89,13 +89,14 @@ pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit {
 /// lines in a comment behind a value.
 pub fn write_value(source: &str, node: &Node, value: &Value<'_>) -> Result<Edit, CannotWrite> {
     let text = bare_text(value)?;
+    let text = text.expose();
     if node.kind == Kind::Comment {
-        return write_comment(node, &text);
+        return write_comment(node, text);
     }
     let line_end = next_line(source, node.span.end());
     let behind = source.get(node.span.end()..line_end).unwrap_or_default();
     let forms = [node.form, Form::Double, Form::Backtick, Form::Triple];
-    let spelled = value::spell(&text, forms, behind)
+    let spelled = value::spell(text, forms, behind)
         .ok_or_else(|| CannotWrite("no INI quotes can hold this text".to_owned()))?;
     Ok(Edit::new(node.span, spelled.as_str()))
 }

@@ -2,10 +2,9 @@
 //!
 //! Knows nothing of keys, quotes or sections.
 
-use std::borrow::Cow;
-
 use super::CannotWrite;
 use crate::node::ScanError;
+use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{Value, to_seconds};
 
@@ -49,14 +48,14 @@ pub(super) fn line_break(source: &str) -> &'static str {
 ///
 /// # Errors
 /// [`CannotWrite`] for null, which would read back as text, and for bytes that are not UTF-8.
-pub(super) fn bare_text<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, CannotWrite> {
+pub(super) fn bare_text<'v>(value: &'v Value<'_>) -> Result<Plain<'v>, CannotWrite> {
     Ok(match value {
-        Value::Str(text) => Cow::Borrowed(text.expose()),
-        Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
-        Value::Int(value) => Cow::Owned(value.to_string()),
-        Value::Float(value) => Cow::Owned(float_text(*value)),
+        Value::Str(text) => Plain::from(text.expose()),
+        Value::Bool(value) => Plain::from(if *value { "true" } else { "false" }),
+        Value::Int(value) => Plain::owned(value.to_string()),
+        Value::Float(value) => Plain::owned(float_text(*value)),
         Value::Time(value) => {
-            to_seconds(value.as_str()).map_or(Cow::Borrowed(value.as_str()), Cow::Owned)
+            to_seconds(value.as_str()).map_or(Plain::from(value.as_str()), Plain::owned)
         }
         Value::Null => {
             return Err(CannotWrite(
@@ -87,4 +86,37 @@ fn float_text(number: f64) -> String {
     }
     let sign = if power < 0 { '-' } else { '+' };
     format!("{digits}E{sign}{:02}", power.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{conflict, line_break, next_line};
+
+    #[test]
+    fn markers_stand_at_the_start_of_a_line_and_alone() {
+        for (source, at, found) in [
+            ("<<<<<<< ours", 0, true),
+            ("a\n=======", 2, true),
+            ("a\n>>>>>>>\r\n", 2, true),
+            (" =======", 1, false),
+            ("========", 0, false),
+            ("=======a", 0, false),
+            ("<<<<<<", 0, false),
+        ] {
+            assert_eq!(conflict(source, at).is_some(), found, "{source}");
+        }
+    }
+
+    #[test]
+    fn lines_end_at_line_feeds_only() {
+        assert_eq!((next_line("a\rb\nc", 0), next_line("a\rb\nc", 4)), (4, 5));
+        assert_eq!(
+            (
+                line_break("a\r\nb\n"),
+                line_break("a\nb\r\n"),
+                line_break("")
+            ),
+            ("\r\n", "\n", "\n")
+        );
+    }
 }

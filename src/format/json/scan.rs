@@ -170,12 +170,8 @@ impl Scanner<'_> {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let length = memchr2(b'"', b'\\', rest);
             let plain = rest.get(..length.unwrap_or(rest.len())).unwrap_or_default();
-            // Counting first: a loop without an exit is many bytes at a time.
-            if plain.iter().filter(|&&byte| byte < 0x20).count() > 0 {
-                self.at += plain
-                    .iter()
-                    .position(|&byte| byte < 0x20)
-                    .unwrap_or_default();
+            if let Some(control) = plain.iter().position(|&byte| byte < 0x20) {
+                self.at += control;
                 return Err(self.unexpected("`\"` or an escape such as `\\n`"));
             }
             let Some(length) = length else {

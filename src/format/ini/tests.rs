@@ -5,10 +5,11 @@ use proptest::{collection, option};
 use zeroize::Zeroizing;
 
 use super::{attach, detach, emit_metadata, key, scan, value, write_token, write_value};
+use crate::document::{Document, Step};
 use crate::edit::splice;
 use crate::format::Format;
 use crate::format::testing::{TOKEN, check_nodes, plain_texts, round_trip, text_fixtures};
-use crate::node::{Form, Kind, Node};
+use crate::node::{Form, Kind, Node, ScanError};
 use crate::value::Value;
 
 const BLOCK: &str = "[sops]\nmac     = ENC[x]\nversion = 3.13.2\n";
@@ -76,6 +77,25 @@ fn sections_follow_an_implicit_default() {
         ]
     );
     assert_eq!(shape("[a]b] junk\n[ c ]"), ["[DEFAULT]", "[a]b]", "[ c ]"]);
+}
+
+#[test]
+fn sections_are_the_first_part_of_every_path() {
+    let source = "top = 1\n; about\n[s]\nk = 2\n\n[sops]\nmac = 3\n";
+    let document = Document::parse(Format::Ini, source).unwrap();
+    let mut paths = Vec::new();
+    document
+        .walk(|step| {
+            match step {
+                Step::Leaf { path, .. } => paths.push(path.additional_data().to_owned()),
+                Step::Comment { path, .. } => paths.push(format!("#{}", path.additional_data())),
+                Step::Enter { .. } | Step::Leave { .. } => {}
+            }
+            Ok::<(), ScanError>(())
+        })
+        .unwrap();
+    assert_eq!(paths, ["DEFAULT:top:", "#s:", "s:k:"]);
+    assert_eq!(document.metadata().len(), 1);
 }
 
 #[test]

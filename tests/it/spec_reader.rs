@@ -11,6 +11,7 @@
 mod corpus;
 mod fixtures;
 mod json;
+mod layouts;
 mod lines;
 mod metadata;
 mod scalar;

@@ -8,8 +8,8 @@
 //! * [`plain`] reads a plaintext into the same leaves, to compare with what was sealed or opened.
 //! * [`accept`] is the three in one for tests of writers: it panics unless everything is in order.
 
-mod corpus;
-mod fixtures;
+pub(crate) mod corpus;
+pub(crate) mod fixtures;
 mod json;
 mod layouts;
 mod lines;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Format, Leaf, plain};
 use crate::bench_corpus;
 
-fn files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata")
         .join(folder);

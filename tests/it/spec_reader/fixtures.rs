@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use super::token::Token;
 use super::{Format, Keys, Leaf, Reading, accept, plain, read, unopened, violations};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sops/3.13.2")
 }
 
-fn text(path: impl AsRef<Path>) -> String {
+pub(crate) fn text(path: impl AsRef<Path>) -> String {
     let path = folder().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn keys(names: &str) -> Keys {
+pub(crate) fn keys(names: &str) -> Keys {
     let file = |name: &str| {
         let suffix = if name.starts_with("ssh") {
             ""
@@ -33,7 +33,7 @@ fn keys(names: &str) -> Keys {
 const NOT_AGE: [&str; 3] = ["quantum", "pgp-rsa", "pgp-ed25519"];
 
 /// `(name, sealed path, opened path, identities)` of every case that can be read here.
-fn cases() -> Vec<(String, String, String, String)> {
+pub(crate) fn cases() -> Vec<(String, String, String, String)> {
     let mut cases = Vec::new();
     for line in text("cases.tsv").lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();

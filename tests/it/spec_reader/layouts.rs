@@ -245,3 +245,81 @@ fn rules_decide_what_must_be_a_token() {
         "a token that is not selected counts as its text"
     );
 }
+
+/// Violations that need a hand-made file to show.
+#[test]
+fn broken_layouts_are_reported() {
+    let block = yaml_block("x", 0);
+    let of = |template: &str| violations(&(fill(template) + &block), Format::Yaml);
+    for (template, rule) in [
+        ("a: ' {{a:|str|x}}'\n", "white space before a token at a"),
+        (
+            "a: |\n  {{a:|str|x}}\n  more\n",
+            "a token over several lines at a",
+        ),
+        (
+            "a: \"{{a:|str|x}}\\\n  \"\n",
+            "a token over several lines at a",
+        ),
+        ("a: |+\n  {{a:|str|x}}\n", "`+` chomping on a token at a"),
+        ("a: {{a:|str|x}} more\n", "text behind a token at a:"),
+        ("a: [{{a:|str|x}}]\n", "cannot be read"),
+        ("a: !!int {{a:|str|x}}\n", "cannot be read"),
+        ("a: &x {{a:|str|x}}\nb: *x\n", "alias over a token at b"),
+        (
+            "a: &x {b: '{{a:b:|str|x}}'}\nm:\n  <<: *x\n",
+            "alias over a token at m:<<",
+        ),
+        (
+            "# {{:|comment|x}}\na: 1\n",
+            "a blank before a comment token",
+        ),
+        (
+            "#{{:|str|x}}\na: 1\n",
+            "a comment token of another type at :",
+        ),
+        ("a: {{a:|comment|x}}\n", "a comment token as a value at a:"),
+        (
+            "l:\n- {{l:|comment|x}}\n",
+            "a comment token as a list item at l:",
+        ),
+        (
+            "a: ENC[AES256_GCM,data:,iv:,tag:,type:str]\n",
+            "a token that does not parse at a:",
+        ),
+        ("%YAML 1.2\n---\na: {{a:|str|x}}\n", "cannot be read"),
+    ] {
+        let found = of(template);
+        assert!(
+            found.iter().any(|found| found.starts_with(rule)),
+            "{rule:?} not in {found:?}"
+        );
+    }
+    assert_eq!(
+        of("l:\n- &x {{l:|str|x}}\n- *x\n"),
+        [""; 0],
+        "the same additional data"
+    );
+    assert_eq!(
+        of("a: &n\nb: *n\nc: {{c:|str|x}}\n"),
+        [""; 0],
+        "nothing sealed below the alias"
+    );
+    let other = yaml_block("y", 0);
+    let two = format!("a: 1\n{block}---\nb: 1\n{other}");
+    assert_eq!(
+        violations(&two, Format::Yaml),
+        ["sops entries differ between documents"]
+    );
+    let grouped = block
+        .replace("  age:\n    - enc", "  key_groups:\n  - age:\n    - enc")
+        .replace(
+            "  lastmodified",
+            "    hc_vault: []\n  - age: []\n    hc_vault: []\n  lastmodified",
+        )
+        .replace("  version", "  shamir_threshold: 2\n  version");
+    assert_eq!(violations(&grouped, Format::Yaml), [""; 0]);
+    let bare = grouped.replacen("    hc_vault: []\n", "", 1);
+    let found = violations(&bare, Format::Yaml);
+    assert_eq!(found, ["a key group without its age or hc_vault list"]);
+}

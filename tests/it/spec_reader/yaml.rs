@@ -479,10 +479,7 @@ impl Builder<'_> {
         if value.trim_end().contains('\n') {
             fault("a token over several lines");
         }
-        let flow = self.stack.last().is_some_and(|open| open.flow);
-        let mut fault = |text: &str| self.stream.faults.push(format!("{text} at {path}"));
         match style {
-            ScalarStyle::Plain if flow => fault("unquoted token in a flow collection"),
             ScalarStyle::DoubleQuoted if raw.contains('\n') => fault("a token over several lines"),
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 let header = raw.lines().next().unwrap_or_default();

@@ -416,3 +416,51 @@ fn trees_as_deep_as_allowed_can_be_read() {
     assert_eq!(plain(&list(9_000), Format::Yaml).unwrap().len(), 1);
     assert!(plain(&list(10_001), Format::Yaml).is_err());
 }
+
+/// One flipped bit in any token, the MAC's included, is an error or a failed MAC; a lost token is, too.
+#[test]
+fn no_damaged_token_is_accepted() {
+    for (sealed, format) in [
+        ("sealed/app.yaml", Format::Yaml),
+        ("sealed/json.json", Format::Json),
+        ("sealed/env.env", Format::Dotenv),
+        ("sealed/ini.ini", Format::Ini),
+        ("sealed/note.txt", Format::Binary),
+    ] {
+        let whole = text(sealed);
+        let reading = read(&whole, format, &keys("alice")).unwrap();
+        let known = Keys::of_data_key(reading.data_key);
+        let comments = reading
+            .comments
+            .iter()
+            .filter(|comment| comment.sealed)
+            .count();
+        let mut tokens = 0;
+        for (at, start) in whole.match_indices("data:") {
+            let first = at + start.len();
+            let mut damaged = whole.clone();
+            let swap = if whole.as_bytes()[first] == b'A' {
+                "B"
+            } else {
+                "A"
+            };
+            damaged.replace_range(first..=first, swap);
+            tokens += 1;
+            let accepted = read(&damaged, format, &known)
+                .ok()
+                .filter(|found| found.mac.is_ok());
+            // Comments are outside of the MAC: a damaged one is kept as it stands.
+            let is_comment = accepted.as_ref().is_some_and(|found| {
+                found
+                    .comments
+                    .iter()
+                    .filter(|comment| comment.sealed)
+                    .count()
+                    + 1
+                    == comments
+            });
+            assert!(accepted.is_none() || is_comment, "{sealed}: byte {first}");
+        }
+        assert!(tokens > 1, "{sealed}");
+    }
+}

@@ -1,7 +1,5 @@
 //! `decrypt`: opens a sealed file, verifies its MAC, and writes the plaintext to where it was asked for.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use sops_rs::format::Format;
 use sops_rs::ops::binary;
@@ -13,13 +11,14 @@ use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
+use super::target::{Target, same_format};
 
 /// Open a sealed file
 ///
 /// Verifies that no value was changed and writes the plaintext to standard output, to `--output`, or in place of the
 /// file. Everything that is not a secret stays as it is: layout, quotes, comments, order.
 #[derive(Args, Debug)]
-#[command(visible_alias = "d", after_help = "Examples:
+#[command(after_help = "Examples:
   sops-rs decrypt secrets.yaml
   sops-rs decrypt --in-place secrets.yaml
   git show HEAD:secrets.yaml | sops-rs decrypt --input-type yaml")]
@@ -41,15 +40,11 @@ pub(crate) struct Decrypt {
 /// The [`Failure`] to report.
 pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure> {
     let input = Input::new(arguments.input.file.clone());
-    let target = target(&input, &arguments.output)?;
-    let format = arguments.input.format(&input);
-    arguments.output.check_same_format(format)?;
+    let target = Target::new(&input, &arguments.output)?;
+    let format = same_format(&arguments.input, arguments.output.output_type)?;
     let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
     let plaintext = open(context, &source, arguments)?;
-    match target {
-        Some(path) => io::replace(context, &path, &plaintext, Privacy::Private)?,
-        None => context.print(&plaintext)?,
-    }
+    target.write(context, &plaintext, Privacy::Private)?;
     Ok(Exit::Success)
 }
 
@@ -66,19 +61,4 @@ fn open(
     }
     let mut decrypted = sealed.decrypt(context, &key, arguments.ignore_mac)?;
     Ok(Zeroizing::new(std::mem::take(&mut *decrypted.text).into_bytes()))
-}
-
-/// Where the result goes; `None` for standard output.
-///
-/// # Errors
-/// [`Exit::Conflict`] if standard input shall be replaced.
-pub(crate) fn target(input: &Input, output: &OutputArgs) -> Result<Option<PathBuf>, Failure> {
-    match (output.in_place, input) {
-        (true, Input::Stdin) => {
-            Err(Failure::new(Exit::Conflict, "standard input cannot be replaced in place")
-                .hint("name a file, or leave out --in-place"))
-        }
-        (true, Input::File(path)) => Ok(Some(path.clone())),
-        (false, _) => Ok(output.output.clone()),
-    }
 }

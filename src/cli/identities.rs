@@ -100,6 +100,11 @@ impl Places {
             .collect()
     }
 
+    /// Whether any place asked so far held identities.
+    pub(crate) fn found_any(&self) -> bool {
+        self.0.iter().any(|place| place.has_identities())
+    }
+
     /// What the user should know about the files that were read so far.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.0
@@ -214,6 +219,16 @@ impl Place {
     fn set_but_empty(variable: &str, content: Content) -> Self {
         let error = KeyError::new(format!("{variable}: is set, but empty"));
         Self::new(variable.to_owned(), content, How::Broken(error))
+    }
+
+    fn has_identities(&self) -> bool {
+        let by_recipient = self.answers_by_recipient.lock();
+        let by_recipient = by_recipient.unwrap_or_else(PoisonError::into_inner);
+        self.answer
+            .get()
+            .into_iter()
+            .chain(by_recipient.values())
+            .any(|answer| matches!(answer, Ok(Some(_))))
     }
 
     fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@
 
 use sops_rs::document::Document;
 use sops_rs::format::Format;
-use sops_rs::keys::{self, Attempt, KeyService, NotRecovered, Outcome};
+use sops_rs::keys::{self, Attempt, NotRecovered, Outcome};
 use sops_rs::metadata::{Metadata, MetadataError};
 use sops_rs::node::NodeId;
 use sops_rs::ops::decrypt::{DecryptError, Decrypted, MacError, Warning, decrypt};
@@ -17,9 +17,10 @@ use zeroize::Zeroizing;
 use super::args::IdentityArgs;
 use super::context::Context;
 use super::exit::Exit;
-use super::identities;
+use super::identities::Places;
 use super::io;
 use super::report::Failure;
+use super::services::Services;
 
 /// A file that was read: its name in messages, its format, its bytes.
 pub(crate) struct Source {
@@ -42,7 +43,7 @@ impl Source {
     /// # Errors
     /// A [`Failure`] with this exit code, which names the place.
     pub(crate) fn document(&self, exit: Exit) -> Result<Document<'_>, Failure> {
-        let with_code = |failure: Failure| Failure { exit, ..failure };
+        let with_code = |failure: Failure| failure.with_exit(exit);
         let text = io::text(&self.bytes, &self.name).map_err(with_code)?;
         Document::parse(self.format, text)
             .map_err(|error| with_code(Failure::scan(&self.name, self.format, text, &error)))
@@ -90,14 +91,13 @@ impl<'a> Sealed<'a> {
             return Err(Failure::new(Exit::NoDataKey, "there is no key service to ask")
                 .hint("leave out --enable-local-keyservice=false"));
         }
-        let service = identities::service(context);
-        let services: [&dyn KeyService; 1] = [&service.age];
+        let services = Services::new(context);
         let threshold = self.metadata.shamir_threshold;
-        let key = keys::recover(&self.metadata.groups, threshold, &order, &services);
-        for warning in service.warnings() {
+        let key = keys::recover(&self.metadata.groups, threshold, &order, &services.list());
+        for warning in services.places().warnings() {
             context.warn(&warning);
         }
-        key.map_err(|error| not_recovered(self.name, &error, &service.looked_in()))
+        key.map_err(|error| not_recovered(self.name, &error, services.places()))
     }
 
     /// Opens the file and verifies its MAC.
@@ -114,6 +114,17 @@ impl<'a> Sealed<'a> {
             .map_err(|error| self.cannot_open(&error))?;
         self.warn(context, &decrypted.warnings);
         Ok(decrypted)
+    }
+
+    /// The selection for sealing changed values of this file.
+    ///
+    /// # Errors
+    /// [`Exit::Failed`] if its expression is invalid: new values would stay in clear.
+    pub(crate) fn strict_selection(&self) -> Result<Selection, Failure> {
+        self.metadata.strict_selection().map_err(|error| {
+            let message = format!("the rule in the metadata of `{}` is invalid: {error}", self.name);
+            Failure::new(Exit::Failed, message).hint("correct the expression in the `sops` entry")
+        })
     }
 
     /// What went wrong with opening, in words.
@@ -230,7 +241,7 @@ fn field_span(document: &Document<'_>, name: &str) -> Option<Span> {
 }
 
 /// Nobody could open the file: every group, every key, what was tried, and what to do.
-fn not_recovered(name: &str, error: &NotRecovered, looked_in: &[String]) -> Failure {
+fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
     let mut failure =
         Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
     let groups = error.groups.len();
@@ -252,20 +263,19 @@ fn not_recovered(name: &str, error: &NotRecovered, looked_in: &[String]) -> Fail
     if let Some(combining) = &error.combining {
         failure = failure.detail(format!("the shares do not fit together: {combining}"));
     }
-    if looked_in.is_empty() {
-        return failure
-            .detail("no identity was found anywhere")
-            .hint("set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it");
+    let empty = places.looked_in();
+    if !empty.is_empty() {
+        failure = failure.detail(format!("no identity in {}", empty.join(", ")));
     }
-    for place in looked_in {
-        failure = failure.detail(format!("looked in {place}"));
-    }
-    failure.hint(
-        "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you",
-    )
+    failure.hint(if places.found_any() {
+        "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you"
+    } else {
+        "set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it"
+    })
 }
 
-fn outcome(attempt: &Attempt) -> String {
+/// What came of one attempt, in words.
+pub(crate) fn outcome(attempt: &Attempt) -> String {
     match &attempt.outcome {
         Outcome::Done => "opened".to_owned(),
         Outcome::NotMine => "none of your identities fits".to_owned(),

@@ -37,6 +37,14 @@ impl Target {
         }
     }
 
+    /// The name for messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Stdout => "standard output".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
     /// Puts the result there.
     ///
     /// # Errors
@@ -64,22 +72,40 @@ pub(crate) fn known_path(args: &InputArgs) -> Option<&Path> {
         })
 }
 
-/// The formats of input and output. The output's follows the path, not `--input-type` (spec 7.1).
-pub(crate) fn formats(input: &InputArgs, output_type: Option<Format>) -> (Format, Format) {
-    let of_path = known_path(input).map_or(Format::Binary, |path| {
-        Format::of_path(&path.to_string_lossy())
-    });
-    (
-        input.input_type.unwrap_or(of_path),
-        output_type.unwrap_or(of_path),
-    )
+/// The one format of input and output: what `--input-type` says, else what the name says. SOPS takes the output's from
+/// the name even when `--input-type` is given, and then converts; who says what the input is means the output too.
+///
+/// # Errors
+/// [`Exit::Conflict`] if the two are asked to differ: a conversion.
+pub(crate) fn same_format(
+    input: &InputArgs,
+    output_type: Option<Format>,
+) -> Result<Format, Failure> {
+    let of_path = || {
+        known_path(input).map_or(Format::Binary, |path| {
+            Format::of_path(&path.to_string_lossy())
+        })
+    };
+    let format = input.input_type.unwrap_or_else(of_path);
+    match output_type {
+        Some(other) if other != format => Err(Failure::new(
+            Exit::Conflict,
+            format!(
+                "a file cannot be converted from {} to {} by this version",
+                format.name(),
+                other.name()
+            ),
+        )
+        .hint("give --input-type and --output-type the same format")),
+        _ => Ok(format),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use sops_rs::format::Format;
 
-    use super::{Exit, Input, InputArgs, OutputArgs, Target, formats};
+    use super::{Exit, Input, InputArgs, OutputArgs, Target, same_format};
 
     fn output(in_place: bool, output: Option<&str>) -> OutputArgs {
         OutputArgs {
@@ -109,27 +135,19 @@ mod tests {
     }
 
     #[test]
-    fn formats_come_from_options_then_from_the_path() {
+    fn the_format_comes_from_the_options_then_from_the_name() {
         let input = |file: Option<&str>, input_type, name: Option<&str>| InputArgs {
             file: file.map(Into::into),
             input_type,
             filename_override: name.map(Into::into),
         };
-        assert_eq!(
-            formats(&input(Some("a.yaml"), None, None), None),
-            (Format::Yaml, Format::Yaml)
-        );
-        assert_eq!(
-            formats(&input(Some("a"), Some(Format::Json), None), None),
-            (Format::Json, Format::Binary)
-        );
-        assert_eq!(
-            formats(&input(None, None, Some("a.ini")), None),
-            (Format::Ini, Format::Ini)
-        );
-        assert_eq!(
-            formats(&input(Some("-"), None, None), None),
-            (Format::Binary, Format::Binary)
-        );
+        let format = |input: InputArgs, output| same_format(&input, output).map_err(|f| f.exit);
+        let (yaml, json) = (Some(Format::Yaml), Some(Format::Json));
+        assert_eq!(format(input(Some("a.yaml"), None, None), None), Ok(Format::Yaml));
+        assert_eq!(format(input(Some("a.yaml"), json, None), None), Ok(Format::Json));
+        assert_eq!(format(input(Some("a"), yaml, None), yaml), Ok(Format::Yaml));
+        assert_eq!(format(input(Some("-"), None, Some("x.ini")), None), Ok(Format::Ini));
+        assert_eq!(format(input(None, None, None), None), Ok(Format::Binary));
+        assert_eq!(format(input(Some("a.yaml"), None, None), json), Err(Exit::Conflict));
     }
 }

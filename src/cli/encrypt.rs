@@ -1,0 +1,409 @@
+//! `encrypt`: seals the values of a plaintext for the recipients and by the rule that options or the config name.
+
+use std::path::Path;
+
+use clap::Args;
+use sops_rs::document::Document;
+use sops_rs::format::Format;
+use sops_rs::keys::{self, NotWrapped};
+use sops_rs::metadata::{Metadata, SOPS_VERSION};
+use sops_rs::ops::encrypt::{
+    EncryptError, Encrypted, Previous, Report, Sealer, encrypt, reencrypt,
+};
+use sops_rs::ops::{binary, decrypt};
+use sops_rs::random::Random as _;
+use sops_rs::recipient::Recipient;
+use sops_rs::secret::DataKey;
+use sops_rs::selection::Selection;
+use sops_rs::value::timestamp;
+
+use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs, SelectionArgs};
+use super::context::Context;
+use super::creation::{Creation, decide};
+use super::entropy::Entropy;
+use super::exit::Exit;
+use super::io::{self, Input, Privacy};
+use super::report::Failure;
+use super::sealed::{Sealed, Source, outcome};
+use super::services::Services;
+use super::target::{Target, known_path, same_format};
+
+/// Encrypt a file
+///
+/// Who can open it and which values are sealed comes from the options, else from the first rule of the config that
+/// matches the file. Layout, quotes, key order and everything else that is not a secret stay as they are.
+///
+/// If `--output` names a file that is sealed already and that you can open, its data key, its recipients and the sealed
+/// text of every unchanged value are kept, so that the diff shows only what changed.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  sops-rs encrypt --in-place secrets/prod.yaml
+  sops-rs encrypt --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml
+  kubectl create secret … -o yaml | sops-rs encrypt --filename-override secrets/x.yaml")]
+pub(crate) struct Encrypt {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+impl Encrypt {
+    /// Puts options that stood before the verb under those behind it.
+    pub(crate) fn with_earlier(mut self, earlier: super::args::AnywhereArgs) -> Self {
+        self.selection.anywhere = self.selection.anywhere.or(earlier);
+        self
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &Encrypt,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let Some(path) = known_path(&arguments.input) else {
+        let message = "standard input has no name to look up rules and format by";
+        return Err(Failure::new(Exit::Conflict, message).hint("add `--filename-override PATH`"));
+    };
+    let input = Input::new(arguments.input.file.clone());
+    let target = Target::new(&input, &arguments.output)?;
+    let format = same_format(&arguments.input, arguments.output.output_type)?;
+    let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
+    refuse_sealed(&source)?;
+    let creation =
+        decide(context, &arguments.keys, &arguments.selection, config, path)?;
+    let earlier = earlier(context, &target, &input, format, &creation);
+    let allow_clear = arguments.selection.allow_clear;
+    let sealed = match &earlier {
+        Some(earlier) => again(context, &source, earlier, &arguments.identity, &creation, allow_clear)?,
+        None => None,
+    };
+    let text = match sealed {
+        Some(Outcome::Unchanged) => {
+            context.note(&format!("`{}` is up to date; nothing was written", target.name()));
+            return Ok(Exit::Success);
+        }
+        Some(Outcome::Sealed(text)) => text,
+        None => anew(context, &source, &creation, allow_clear)?,
+    };
+    target.write(context, text.as_bytes(), Privacy::Public)?;
+    Ok(Exit::Success)
+}
+
+/// A binary file that is an envelope, too, is sealed already; other formats find out when they are sealed.
+fn refuse_sealed(source: &Source) -> Result<(), Failure> {
+    if source.format == Format::Binary && source.is_sealed() {
+        return Err(already_sealed(&source.name));
+    }
+    Ok(())
+}
+
+fn already_sealed(name: &str) -> Failure {
+    Failure::new(Exit::AlreadyEncrypted, format!("`{name}` is already encrypted: it has a `sops` entry"))
+        .hint("change it with `sops-rs edit`; if `sops` is a key of your own, rename it")
+}
+
+/// The sealed file that is about to be replaced by another sealing of the same thing.
+fn earlier(
+    context: &mut Context,
+    target: &Target,
+    input: &Input,
+    format: Format,
+    creation: &Creation,
+) -> Option<Source> {
+    // Who names recipients wants these recipients and no others.
+    let Target::File(path) = target else { return None };
+    if creation.named || *input == Input::File(path.clone()) || !context.resolve(path).is_file() {
+        return None;
+    }
+    let bytes = io::read(context, &Input::File(path.clone())).ok()?;
+    let earlier = Source { name: path.display().to_string(), format, bytes };
+    earlier.is_sealed().then_some(earlier)
+}
+
+/// What came of sealing again over a sealed file.
+enum Outcome {
+    Unchanged,
+    Sealed(String),
+}
+
+/// Seals with the data key, the recipients and the tokens of `earlier`; `None` if that cannot be opened.
+fn again(
+    context: &mut Context,
+    source: &Source,
+    earlier: &Source,
+    identity: &IdentityArgs,
+    creation: &Creation,
+    allow_clear: bool,
+) -> Result<Option<Outcome>, Failure> {
+    let opened = open_earlier(context, earlier, identity);
+    let (sealed, key) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            context.note(&format!(
+                "`{}` cannot be opened ({}), so every value is sealed anew",
+                earlier.name, failure.message
+            ));
+            return Ok(None);
+        }
+    };
+    if sealed.selection != creation.selection {
+        context.note(&format!(
+            "the rule for `{}` has changed since it was sealed, so every value is sealed anew",
+            earlier.name
+        ));
+        return Ok(None);
+    }
+    if !same_recipients(&sealed.metadata, creation) {
+        context.note(&format!(
+            "`{}` keeps its recipients, which are not those of the config",
+            earlier.name
+        ));
+    }
+    if source.format == Format::Binary {
+        let old = binary::decrypt(&sealed.document, &sealed.metadata, &key, false)
+            .map_err(|error| sealed.cannot_open(&error))?;
+        if *old == *source.bytes {
+            return Ok(Some(Outcome::Unchanged));
+        }
+        let mut metadata = sealed.metadata.clone();
+        let now = context.now().as_second();
+        let mut random = Entropy::new(&mut context.random);
+        let text = binary::encrypt(&source.bytes, &mut metadata, &key, now, &mut random);
+        random.check()?;
+        return text
+            .map(|text| Some(Outcome::Sealed(text)))
+            .map_err(|error| cannot_seal(source, None, &error));
+    }
+    let document = source.document(Exit::CannotRead)?;
+    let decrypted = match sealed.decrypt(context, &key, false) {
+        Ok(decrypted) => decrypted,
+        Err(failure) => {
+            context.note(&format!(
+                "`{}` is damaged ({}), so every value is sealed anew",
+                earlier.name, failure.message
+            ));
+            return Ok(None);
+        }
+    };
+    let text = reseal(context, source, &document, &sealed, decrypted, &key, allow_clear)?;
+    Ok(Some(text.map_or(Outcome::Unchanged, Outcome::Sealed)))
+}
+
+fn open_earlier<'a>(
+    context: &mut Context,
+    earlier: &'a Source,
+    identity: &IdentityArgs,
+) -> Result<(Sealed<'a>, DataKey), Failure> {
+    let sealed = Sealed::parse(context, earlier)?;
+    let key = sealed.data_key(context, identity)?;
+    Ok((sealed, key))
+}
+
+fn same_recipients(metadata: &Metadata, creation: &Creation) -> bool {
+    let sorted = |groups: Vec<Vec<String>>| -> Vec<Vec<String>> {
+        groups
+            .into_iter()
+            .map(|mut group| {
+                group.sort();
+                group
+            })
+            .collect()
+    };
+    let of_file = metadata.groups.iter().map(|group| {
+        group.iter().map(|wrapped| wrapped.recipient.identity()).collect()
+    });
+    let of_config = creation
+        .groups
+        .iter()
+        .map(|group| group.iter().map(Recipient::identity).collect());
+    sorted(of_file.collect()) == sorted(of_config.collect())
+}
+
+/// Seals a changed plaintext with everything unchanged kept. `None` if nothing would change.
+///
+/// # Errors
+/// The [`Failure`] to report; its place is one in `source`.
+pub(crate) fn reseal(
+    context: &mut Context,
+    source: &Source,
+    document: &Document<'_>,
+    sealed: &Sealed<'_>,
+    decrypted: decrypt::Decrypted,
+    key: &DataKey,
+    allow_clear: bool,
+) -> Result<Option<String>, Failure> {
+    let selection = sealed.strict_selection()?;
+    let now = context.now().as_second();
+    let mut random = Entropy::new(&mut context.random);
+    let previous = Previous { document: &sealed.document, metadata: &sealed.metadata, decrypted };
+    let mut sealer =
+        Sealer { selection: &selection, key, allow_clear, now, random: &mut random };
+    let encrypted = reencrypt(document, previous, &mut sealer);
+    random.check()?;
+    let encrypted =
+        encrypted.map_err(|error| cannot_seal(source, Some((document, &selection)), &error))?;
+    if let Some(encrypted) = &encrypted {
+        remark(context, &source.name, &encrypted.report);
+    }
+    Ok(encrypted.map(|encrypted| encrypted.text))
+}
+
+/// Seals with a new data key.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(crate) fn anew(
+    context: &mut Context,
+    source: &Source,
+    creation: &Creation,
+    allow_clear: bool,
+) -> Result<String, Failure> {
+    let document = match source.format {
+        Format::Binary => None,
+        _ => Some(source.document(Exit::CannotRead)?),
+    };
+    let (key, mut metadata) = new_key(context, creation, source.format)?;
+    let now = context.now().as_second();
+    let mut random = Entropy::new(&mut context.random);
+    let sealed = match &document {
+        None => binary::encrypt(&source.bytes, &mut metadata, &key, now, &mut random)
+            .map(|text| Encrypted { text, report: Report::default() }),
+        Some(document) => {
+            let selection = &creation.selection;
+            let mut sealer =
+                Sealer { selection, key: &key, allow_clear, now, random: &mut random };
+            encrypt(document, &mut metadata, &mut sealer)
+        }
+    };
+    random.check()?;
+    let sealed = sealed.map_err(|error| {
+        cannot_seal(source, document.as_ref().map(|d| (d, &creation.selection)), &error)
+    })?;
+    remark(context, &source.name, &sealed.report);
+    Ok(sealed.text)
+}
+
+/// A new data key, wrapped for everybody, and the metadata that says so.
+fn new_key(
+    context: &mut Context,
+    creation: &Creation,
+    format: Format,
+) -> Result<(DataKey, Metadata), Failure> {
+    let created_at = timestamp(context.now().as_second());
+    let services = Services::new(context);
+    let mut random = Entropy::new(&mut context.random);
+    let mut bytes = vec![0; DataKey::LEN];
+    random.fill(&mut bytes);
+    let key = DataKey::new(bytes);
+    let groups = keys::wrap_all(
+        &creation.groups,
+        creation.shamir_threshold,
+        &key,
+        &created_at,
+        &services.list(),
+        &mut random,
+    );
+    random.check()?;
+    let groups = groups.map_err(|error| not_wrapped(&error))?;
+    let threshold = match (creation.shamir_threshold, groups.len()) {
+        (0, 0 | 1) => 0,
+        (0, all) => all,
+        (given, _) => given,
+    };
+    // Selection rules mean nothing to a binary file (spec 7.4).
+    let (rule, only) = match format {
+        Format::Binary => (None, false),
+        _ => (creation.selection.field(), creation.selection.mac_only_encrypted()),
+    };
+    let metadata = Metadata {
+        groups,
+        shamir_threshold: threshold,
+        lastmodified: String::new(),
+        mac: String::new(),
+        version: SOPS_VERSION.to_owned(),
+        rule: rule.map(|(kind, text)| (kind, text.to_owned())),
+        mac_only_encrypted: only,
+        unknown: Vec::new(),
+    };
+    Ok((key, metadata))
+}
+
+fn not_wrapped(error: &NotWrapped) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("could not generate data key: {error}"));
+    let NotWrapped::Recipients(attempts) = error else { return failure };
+    attempts.iter().fold(failure, |failure, attempt| {
+        failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)))
+    })
+}
+
+/// Says what the user may not expect.
+fn remark(context: &mut Context, name: &str, report: &Report) {
+    if report.expanded_aliases > 0 {
+        context.note(&format!(
+            "{} alias(es) in `{name}` were written out: a sealed value cannot be read behind an alias",
+            report.expanded_aliases
+        ));
+    }
+    if let Some(first) = report.tokens_as_text.first() {
+        context.warn(&format!(
+            "{} value(s) in `{name}` were ENC[…] tokens already and are now sealed twice, the first is `{first}`",
+            report.tokens_as_text.len()
+        ));
+    }
+}
+
+/// Why a plaintext could not be sealed, with the place.
+fn cannot_seal(
+    source: &Source,
+    document: Option<(&Document<'_>, &Selection)>,
+    error: &EncryptError,
+) -> Failure {
+    let at = |failure: Failure, offset: usize| match document {
+        Some((document, _)) => {
+            failure.at(&source.name, document.format(), document.source(), offset)
+        }
+        None => failure,
+    };
+    match error {
+        EncryptError::AlreadyEncrypted(span) => at(already_sealed(&source.name), span.start()),
+        EncryptError::LaterDocumentHasSops(span) => at(
+            Failure::new(Exit::CannotEmit, error.to_string()).hint("rename that entry"),
+            span.start(),
+        ),
+        EncryptError::Leaf(scan) => {
+            let failure = at(Failure::new(Exit::CannotSeal, scan.message.clone()), scan.span.start());
+            match &scan.hint {
+                Some(hint) => failure.hint(hint.clone()),
+                None => failure,
+            }
+        }
+        EncryptError::TokenMatchesRule(span) => {
+            at(Failure::new(Exit::CannotSeal, error.to_string()), span.start())
+                .hint("make the expression match your marker alone")
+        }
+        EncryptError::NothingSealed { clear } => {
+            let mut failure = Failure::new(
+                Exit::CannotSeal,
+                format!("nothing in `{}` would be sealed", source.name),
+            );
+            if let Some((_, selection)) = document {
+                failure = failure.detail(format!("the rule is {}", selection.describe()));
+            }
+            for path in clear {
+                failure = failure.detail(format!("in clear: {path}"));
+            }
+            failure.hint("correct the rule, or add `--allow-clear` if that is what you want")
+        }
+        _ => Failure::new(Exit::CannotSeal, error.to_string()),
+    }
+}

@@ -1,0 +1,38 @@
+//! What this program can wrap and unwrap data keys with, and what became of the places it looked in.
+//!
+//! Nothing is read or run before a recipient is tried.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use sops_rs::keys::KeyService;
+use sops_rs::keys::age::AgeService;
+
+use super::context::Context;
+use super::identities::{Places, System, Terminal};
+
+/// The key services of this user.
+pub(crate) struct Services {
+    age: AgeService,
+    places: Places,
+}
+
+impl Services {
+    /// Notes where identities may be; reads nothing but variables.
+    pub(crate) fn new(context: &Context) -> Self {
+        let variables = |name: &str| context.environment().get(OsStr::new(name)).cloned();
+        let places = Places::collect(&variables, System::current());
+        let age = AgeService::new(places.sources(), Arc::new(Terminal));
+        Self { age, places }
+    }
+
+    /// The services, in the order in which they are asked.
+    pub(crate) fn list(&self) -> [&dyn KeyService; 1] {
+        [&self.age]
+    }
+
+    /// Where identities were looked for.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+}

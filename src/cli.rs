@@ -5,12 +5,22 @@
 
 mod args;
 mod context;
+mod creation;
+mod decrypt;
+mod edit;
 mod editor;
+mod encrypt;
+mod entropy;
 mod exit;
+mod filestatus;
+mod identities;
 mod init;
 mod io;
 mod private;
 mod report;
+mod sealed;
+mod services;
+mod target;
 
 use std::ffi::{OsStr, OsString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +69,10 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     Init(init::Init),
+    Encrypt(Box<encrypt::Encrypt>),
+    Decrypt(decrypt::Decrypt),
+    Edit(Box<edit::Edit>),
+    Filestatus(filestatus::Filestatus),
 }
 
 /// Runs the program with the arguments, environment and streams of the process.
@@ -83,7 +97,7 @@ fn program_name(argument: Option<&OsString>) -> &'static str {
 
 fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
     let outcome = match Cli::try_parse_from(arguments) {
-        Ok(cli) => dispatch(context, &cli),
+        Ok(cli) => dispatch(context, cli),
         Err(error) => answer(context, &error),
     };
     outcome.unwrap_or_else(|failure| {
@@ -92,11 +106,16 @@ fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
     })
 }
 
-fn dispatch(context: &mut Context, cli: &Cli) -> Result<Exit, Failure> {
-    // A variable that is set to nothing is not set.
-    let config = cli.config.as_deref().filter(|path| *path != Path::new(""));
-    match &cli.verb {
-        Verb::Init(init) => init::run(context, init, config),
+fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
+    let config = cli.config.as_deref();
+    match cli.verb {
+        Verb::Init(arguments) => init::run(context, &arguments, config),
+        Verb::Encrypt(arguments) => {
+            encrypt::run(context, &arguments.with_earlier(cli.anywhere), config)
+        }
+        Verb::Decrypt(arguments) => decrypt::run(context, &arguments),
+        Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
+        Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
     }
 }
 

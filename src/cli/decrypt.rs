@@ -2,7 +2,7 @@
 
 use clap::Args;
 use sops_rs::format::Format;
-use sops_rs::ops::binary;
+use sops_rs::ops::decrypt::Opening;
 use zeroize::Zeroizing;
 
 use super::args::{IdentityArgs, InputArgs, OutputArgs};
@@ -56,9 +56,10 @@ fn open(
     let sealed = Sealed::parse(context, source)?;
     let key = sealed.data_key(context, &arguments.identity)?;
     if source.format == Format::Binary {
-        return binary::decrypt(&sealed.document, &sealed.metadata, &key, arguments.ignore_mac)
-            .map_err(|error| sealed.cannot_open(&error));
+        return sealed.decrypt_binary(&key, arguments.ignore_mac);
     }
-    let mut decrypted = sealed.decrypt(context, &key, arguments.ignore_mac)?;
+    let opening = Opening { ignore_mac: arguments.ignore_mac, keep_metadata: false };
+    let mut decrypted = sealed.decrypt(&key, opening)?;
+    sealed.warn(context, &decrypted.warnings);
     Ok(Zeroizing::new(std::mem::take(&mut *decrypted.text).into_bytes()))
 }

@@ -8,9 +8,10 @@ use sops_rs::format::Format;
 use sops_rs::keys::{self, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
 use sops_rs::ops::encrypt::{
-    EncryptError, Encrypted, Previous, Report, Sealer, encrypt, reencrypt,
+    EncryptError, Previous, Report, Sealer, encrypt, reencrypt,
 };
-use sops_rs::ops::{binary, decrypt};
+use sops_rs::ops::binary;
+use sops_rs::ops::decrypt::Opening;
 use sops_rs::random::Random as _;
 use sops_rs::recipient::Recipient;
 use sops_rs::secret::DataKey;
@@ -93,7 +94,14 @@ pub(crate) fn run(
             return Ok(Exit::Success);
         }
         Some(Outcome::Sealed(text)) => text,
-        None => anew(context, &source, &creation, allow_clear)?,
+        None => {
+            // Found out before anything is wrapped: it may cost a call to a key service.
+            if format != Format::Binary {
+                source.document(Exit::CannotRead)?;
+            }
+            let key = new_key(context, &creation, format)?;
+            anew(context, &source, &creation.selection, key, allow_clear)?
+        }
     };
     target.write(context, text.as_bytes(), Privacy::Public)?;
     Ok(Exit::Success)
@@ -156,7 +164,7 @@ fn again(
             return Ok(None);
         }
     };
-    if sealed.selection != creation.selection {
+    if sealed.document.format() != Format::Binary && sealed.selection != creation.selection {
         context.note(&format!(
             "the rule for `{}` has changed since it was sealed, so every value is sealed anew",
             earlier.name
@@ -169,34 +177,24 @@ fn again(
             earlier.name
         ));
     }
-    if source.format == Format::Binary {
-        let old = binary::decrypt(&sealed.document, &sealed.metadata, &key, false)
-            .map_err(|error| sealed.cannot_open(&error))?;
-        if *old == *source.bytes {
-            return Ok(Some(Outcome::Unchanged));
-        }
-        let mut metadata = sealed.metadata.clone();
-        let now = context.now().as_second();
-        let mut random = Entropy::new(&mut context.random);
-        let text = binary::encrypt(&source.bytes, &mut metadata, &key, now, &mut random);
-        random.check()?;
-        return text
-            .map(|text| Some(Outcome::Sealed(text)))
-            .map_err(|error| cannot_seal(source, None, &error));
+    if let Err(failure) = open_again(&sealed, &key) {
+        context.note(&format!(
+            "`{}` is damaged ({}), so every value is sealed anew",
+            earlier.name, failure.message
+        ));
+        return Ok(None);
     }
-    let document = source.document(Exit::CannotRead)?;
-    let decrypted = match sealed.decrypt(context, &key, false) {
-        Ok(decrypted) => decrypted,
-        Err(failure) => {
-            context.note(&format!(
-                "`{}` is damaged ({}), so every value is sealed anew",
-                earlier.name, failure.message
-            ));
-            return Ok(None);
-        }
-    };
-    let text = reseal(context, source, &document, &sealed, decrypted, &key, allow_clear)?;
+    let sealing = Resealing { sealed: &sealed, key: &key, ignore_mac: false, allow_clear };
+    let text = sealing.reseal(context, source)?;
     Ok(Some(text.map_or(Outcome::Unchanged, Outcome::Sealed)))
+}
+
+/// Whether the earlier file can be trusted.
+fn open_again(sealed: &Sealed<'_>, key: &DataKey) -> Result<(), Failure> {
+    if sealed.document.format() == Format::Binary {
+        return sealed.decrypt_binary(key, false).map(drop);
+    }
+    sealed.decrypt(key, Opening::default()).map(drop)
 }
 
 fn open_earlier<'a>(
@@ -229,72 +227,118 @@ fn same_recipients(metadata: &Metadata, creation: &Creation) -> bool {
     sorted(of_file.collect()) == sorted(of_config.collect())
 }
 
-/// Seals a changed plaintext with everything unchanged kept. `None` if nothing would change.
-///
-/// # Errors
-/// The [`Failure`] to report; its place is one in `source`.
-pub(crate) fn reseal(
-    context: &mut Context,
-    source: &Source,
-    document: &Document<'_>,
-    sealed: &Sealed<'_>,
-    decrypted: decrypt::Decrypted,
-    key: &DataKey,
-    allow_clear: bool,
-) -> Result<Option<String>, Failure> {
-    let selection = sealed.strict_selection()?;
-    let now = context.now().as_second();
-    let mut random = Entropy::new(&mut context.random);
-    let previous = Previous { document: &sealed.document, metadata: &sealed.metadata, decrypted };
-    let mut sealer =
-        Sealer { selection: &selection, key, allow_clear, now, random: &mut random };
-    let encrypted = reencrypt(document, previous, &mut sealer);
-    random.check()?;
-    let encrypted =
-        encrypted.map_err(|error| cannot_seal(source, Some((document, &selection)), &error))?;
-    if let Some(encrypted) = &encrypted {
-        remark(context, &source.name, &encrypted.report);
-    }
-    Ok(encrypted.map(|encrypted| encrypted.text))
+/// Sealing a changed plaintext over the file it came from.
+pub(crate) struct Resealing<'a> {
+    pub(crate) sealed: &'a Sealed<'a>,
+    pub(crate) key: &'a DataKey,
+    /// Whether the MAC of the old file does not count.
+    pub(crate) ignore_mac: bool,
+    pub(crate) allow_clear: bool,
 }
 
-/// Seals with a new data key.
+impl Resealing<'_> {
+    /// Seals `source` with data key, recipients, metadata and tokens of the old file. `None` if nothing would change.
+    ///
+    /// # Errors
+    /// The [`Failure`] to report; its place is one in `source`.
+    pub(crate) fn reseal(
+        &self,
+        context: &mut Context,
+        source: &Source,
+    ) -> Result<Option<String>, Failure> {
+        if source.format == Format::Binary {
+            return self.reseal_binary(context, source);
+        }
+        let document = source.document(Exit::CannotRead)?;
+        let selection = self.sealed.strict_selection()?;
+        let opening = Opening { ignore_mac: self.ignore_mac, keep_metadata: false };
+        let decrypted = self.sealed.decrypt(self.key, opening)?;
+        let previous = Previous {
+            document: &self.sealed.document,
+            metadata: &self.sealed.metadata,
+            decrypted,
+        };
+        let now = context.now().as_second();
+        let mut random = Entropy::new(&mut context.random);
+        let mut sealer = Sealer {
+            selection: &selection,
+            key: self.key,
+            allow_clear: self.allow_clear,
+            now,
+            random: &mut random,
+        };
+        let encrypted = reencrypt(&document, previous, &mut sealer);
+        random.check()?;
+        let encrypted = encrypted
+            .map_err(|error| cannot_seal(source, Some((&document, &selection)), &error))?;
+        if let Some(encrypted) = &encrypted {
+            remark(context, &source.name, &encrypted.report);
+        }
+        Ok(encrypted.map(|encrypted| encrypted.text))
+    }
+
+    fn reseal_binary(
+        &self,
+        context: &mut Context,
+        source: &Source,
+    ) -> Result<Option<String>, Failure> {
+        let old = self.sealed.decrypt_binary(self.key, self.ignore_mac)?;
+        if *old == *source.bytes {
+            return Ok(None);
+        }
+        let metadata = self.sealed.metadata.clone();
+        seal_binary(context, source, self.key, metadata).map(Some)
+    }
+}
+
+/// Seals any bytes as one value.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(crate) fn seal_binary(
+    context: &mut Context,
+    source: &Source,
+    key: &DataKey,
+    mut metadata: Metadata,
+) -> Result<String, Failure> {
+    let now = context.now().as_second();
+    let mut random = Entropy::new(&mut context.random);
+    let text = binary::encrypt(&source.bytes, &mut metadata, key, now, &mut random);
+    random.check()?;
+    text.map_err(|error| cannot_seal(source, None, &error))
+}
+
+/// Seals for the first time, with a data key that was wrapped before.
 ///
 /// # Errors
 /// The [`Failure`] to report.
 pub(crate) fn anew(
     context: &mut Context,
     source: &Source,
-    creation: &Creation,
+    selection: &Selection,
+    (key, mut metadata): (DataKey, Metadata),
     allow_clear: bool,
 ) -> Result<String, Failure> {
-    let document = match source.format {
-        Format::Binary => None,
-        _ => Some(source.document(Exit::CannotRead)?),
-    };
-    let (key, mut metadata) = new_key(context, creation, source.format)?;
+    if source.format == Format::Binary {
+        return seal_binary(context, source, &key, metadata);
+    }
+    let document = source.document(Exit::CannotRead)?;
     let now = context.now().as_second();
     let mut random = Entropy::new(&mut context.random);
-    let sealed = match &document {
-        None => binary::encrypt(&source.bytes, &mut metadata, &key, now, &mut random)
-            .map(|text| Encrypted { text, report: Report::default() }),
-        Some(document) => {
-            let selection = &creation.selection;
-            let mut sealer =
-                Sealer { selection, key: &key, allow_clear, now, random: &mut random };
-            encrypt(document, &mut metadata, &mut sealer)
-        }
-    };
+    let mut sealer = Sealer { selection, key: &key, allow_clear, now, random: &mut random };
+    let encrypted = encrypt(&document, &mut metadata, &mut sealer);
     random.check()?;
-    let sealed = sealed.map_err(|error| {
-        cannot_seal(source, document.as_ref().map(|d| (d, &creation.selection)), &error)
-    })?;
-    remark(context, &source.name, &sealed.report);
-    Ok(sealed.text)
+    let encrypted =
+        encrypted.map_err(|error| cannot_seal(source, Some((&document, selection)), &error))?;
+    remark(context, &source.name, &encrypted.report);
+    Ok(encrypted.text)
 }
 
 /// A new data key, wrapped for everybody, and the metadata that says so.
-fn new_key(
+///
+/// # Errors
+/// [`Exit::Failed`] with everybody it could not be wrapped for.
+pub(crate) fn new_key(
     context: &mut Context,
     creation: &Creation,
     format: Format,

@@ -7,7 +7,8 @@ use sops_rs::format::Format;
 use sops_rs::keys::{self, Attempt, NotRecovered, Outcome};
 use sops_rs::metadata::{Metadata, MetadataError};
 use sops_rs::node::NodeId;
-use sops_rs::ops::decrypt::{DecryptError, Decrypted, MacError, Warning, decrypt};
+use sops_rs::ops::binary;
+use sops_rs::ops::decrypt::{DecryptError, Decrypted, MacError, Opening, Warning, decrypt};
 use sops_rs::recipient::RecipientKind;
 use sops_rs::secret::DataKey;
 use sops_rs::selection::Selection;
@@ -100,20 +101,26 @@ impl<'a> Sealed<'a> {
         key.map_err(|error| not_recovered(self.name, &error, services.places()))
     }
 
-    /// Opens the file and verifies its MAC.
+    /// Opens the file and verifies its MAC. Odd things are told by [`Self::warn`].
     ///
     /// # Errors
     /// The exit codes of spec 9.2 for what is wrong.
-    pub(crate) fn decrypt(
+    pub(crate) fn decrypt(&self, key: &DataKey, opening: Opening) -> Result<Decrypted, Failure> {
+        decrypt(&self.document, &self.metadata, &self.selection, key, opening)
+            .map_err(|error| self.cannot_open(&error))
+    }
+
+    /// Opens a binary file and verifies its MAC.
+    ///
+    /// # Errors
+    /// The exit codes of spec 9.2 for what is wrong.
+    pub(crate) fn decrypt_binary(
         &self,
-        context: &mut Context,
         key: &DataKey,
         ignore_mac: bool,
-    ) -> Result<Decrypted, Failure> {
-        let decrypted = decrypt(&self.document, &self.metadata, &self.selection, key, ignore_mac)
-            .map_err(|error| self.cannot_open(&error))?;
-        self.warn(context, &decrypted.warnings);
-        Ok(decrypted)
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        binary::decrypt(&self.document, &self.metadata, key, ignore_mac)
+            .map_err(|error| self.cannot_open(&error))
     }
 
     /// The selection for sealing changed values of this file.
@@ -128,7 +135,7 @@ impl<'a> Sealed<'a> {
     }
 
     /// What went wrong with opening, in words.
-    pub(crate) fn cannot_open(&self, error: &DecryptError) -> Failure {
+    fn cannot_open(&self, error: &DecryptError) -> Failure {
         let at = |failure: Failure, span: Span| {
             failure.at(self.name, self.document.format(), self.document.source(), span.start())
         };
@@ -174,7 +181,7 @@ impl<'a> Sealed<'a> {
     }
 
     /// Says what was odd: once for each kind, with the first place.
-    fn warn(&self, context: &mut Context, warnings: &[Warning]) {
+    pub(crate) fn warn(&self, context: &mut Context, warnings: &[Warning]) {
         let count = |kind: fn(&Warning) -> Option<Span>| {
             let spans: Vec<Span> = warnings.iter().filter_map(kind).collect();
             let first = *spans.first()?;

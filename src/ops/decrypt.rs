@@ -109,7 +109,16 @@ pub enum MacError {
     Mismatch,
 }
 
-/// Opens `document` with its data `key`. With `ignore_mac` a wrong MAC is no error.
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Whether a missing or wrong MAC is no error.
+    pub ignore_mac: bool,
+    /// Whether the metadata stays in the text.
+    pub keep_metadata: bool,
+}
+
+/// Opens `document` with its data `key`.
 ///
 /// # Errors
 /// [`DecryptError`]: first any value that does not open, then the MAC, as SOPS orders them (spec 4.5).
@@ -118,7 +127,7 @@ pub fn decrypt(
     metadata: &Metadata,
     selection: &Selection,
     key: &DataKey,
-    ignore_mac: bool,
+    opening: Opening,
 ) -> Result<Decrypted, DecryptError> {
     let (format, source) = (document.format(), document.source());
     let detached = format::detach(format, source, document.nodes());
@@ -126,7 +135,8 @@ pub fn decrypt(
         .edits
         .iter()
         .any(|edit| edit.span.end() == source.len());
-    let ends_text = metadata_at_end && !source.ends_with('\n');
+    let ends_text =
+        metadata_at_end && !opening.keep_metadata && !source.ends_with('\n');
     let cipher = Cipher::new(key)?;
     let OpenedLeaves {
         mut edits,
@@ -134,10 +144,12 @@ pub fn decrypt(
         warnings,
         reuse,
     } = open_leaves(document, selection, &cipher, ends_text)?;
-    if !ignore_mac {
+    if !opening.ignore_mac {
         verify(&cipher, metadata, &mac).map_err(DecryptError::Mac)?;
     }
-    edits.extend(detached.edits);
+    if !opening.keep_metadata {
+        edits.extend(detached.edits);
+    }
     Ok(Decrypted {
         text: splice(source, &edits)?,
         warnings,

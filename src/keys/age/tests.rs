@@ -650,3 +650,194 @@ fn vectors_of_the_age_specification() {
     }
     assert_eq!(count, 123);
 }
+
+/// Keys of other forms, made by the `ssh-keygen` of this machine if there is one.
+#[cfg(all(unix, feature = "cli"))]
+mod keys_of_ssh_keygen {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// A private and a public key, or `None` where they cannot be made.
+    fn generate(folder: &Path, name: &str, options: &[&str]) -> Option<(Vec<u8>, String)> {
+        let path = folder.join(name);
+        let output = Command::new("ssh-keygen")
+            .args(options)
+            .arg("-q")
+            .arg("-f")
+            .arg(&path)
+            .output();
+        if !output.ok()?.status.success() {
+            return None;
+        }
+        let private = std::fs::read(&path).ok()?;
+        let public = std::fs::read_to_string(path.with_extension("pub")).ok()?;
+        Some((private, public))
+    }
+
+    #[test]
+    fn that_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, options) in [
+            (
+                "pkcs1",
+                &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", ""][..],
+            ),
+            (
+                "gcm",
+                &[
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "secret",
+                    "-Z",
+                    "aes256-gcm@openssh.com",
+                ],
+            ),
+            (
+                "cbc",
+                &["-t", "ed25519", "-N", "secret", "-Z", "aes256-cbc"],
+            ),
+        ] {
+            let Some((private, public)) = generate(folder.path(), name, options) else {
+                continue;
+            };
+            let clerk = Clerk::knowing(&["secret"]);
+            let identities = Arc::new(Identities::parse_ssh(name, &private).unwrap());
+            let service = service(&[identities], &clerk);
+            let key = DataKey::new(vec![5; 32]);
+            let enc = service.wrap(&named(&public), &key).unwrap();
+            let unwrapped = service.unwrap(&named(&public), &enc).unwrap();
+            assert!(unwrapped.unwrap() == key, "{name}");
+            assert_eq!(
+                clerk.asked().len(),
+                usize::from(options.contains(&"secret")),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn that_cannot_be_used() {
+        use super::super::IdentityProblem::{NotSsh, OldSsh, UnsupportedSsh};
+        let folder = tempfile::tempdir().unwrap();
+        for (name, options, problem) in [
+            (
+                "old",
+                &["-t", "rsa", "-b", "1024", "-m", "PEM", "-N", "secret"][..],
+                OldSsh,
+            ),
+            (
+                "pkcs8",
+                &["-t", "rsa", "-b", "1024", "-m", "PKCS8", "-N", ""],
+                NotSsh,
+            ),
+            (
+                "chacha",
+                &[
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "secret",
+                    "-Z",
+                    "chacha20-poly1305@openssh.com",
+                ],
+                UnsupportedSsh("chacha20-poly1305@openssh.com".to_owned()),
+            ),
+            (
+                "ecdsa",
+                &["-t", "ecdsa", "-N", ""],
+                UnsupportedSsh("ecdsa-sha2-nistp256".to_owned()),
+            ),
+        ] {
+            let Some((private, _)) = generate(folder.path(), name, options) else {
+                continue;
+            };
+            let error = Identities::parse_ssh(name, &private).unwrap_err();
+            assert_eq!(error.problem, problem, "{name}");
+        }
+    }
+}
+
+/// A plugin is a program on the PATH, and so is this test: it runs itself again with a PATH of its own.
+#[cfg(all(unix, feature = "cli"))]
+mod plugins {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use age_core::primitives::bech32_encode;
+    use bech32::Hrp;
+
+    use super::*;
+
+    const MARK: &str = "SOPS_RS_TEST_PLUGIN";
+
+    /// Wraps by handing the file key through: a stanza `echo` whose body is the file key.
+    const PLUGIN: &str = r#"#!/bin/sh
+while read -r arrow command rest; do
+  [ "$arrow" = "->" ] || continue
+  read -r body
+  case $command in
+    wrap-file-key) key=$body ;;
+    recipient-stanza) [ "$rest" = "0 echo" ] && key=$body ;;
+    done) break ;;
+  esac
+done
+case $1 in
+  --age-plugin=recipient-v1) printf -- '-> recipient-stanza 0 echo\n%s\n' "$key" ;;
+  --age-plugin=identity-v1) printf -- '-> file-key 0\n%s\n' "$key" ;;
+esac
+read -r ok; read -r empty
+printf -- '-> done\n\n'
+"#;
+
+    fn encode(prefix: &str) -> String {
+        bech32_encode(Hrp::parse(prefix).unwrap(), b"anything")
+    }
+
+    #[test]
+    fn wrap_and_unwrap() {
+        if option(MARK).is_none() {
+            let folder = tempfile::tempdir().unwrap();
+            let program = folder.path().join("age-plugin-echo");
+            write(&program, PLUGIN);
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "keys::age::tests::plugins::wrap_and_unwrap"])
+                .env(MARK, "1")
+                .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+                .status();
+            assert!(status.unwrap().success());
+            return;
+        }
+        let recipient = named(&encode("age1echo"));
+        let identity = encode("age-plugin-echo-").to_uppercase();
+        let service = quiet(&[keys("plugin", &identity)]);
+        let key = DataKey::new(vec![5; 32]);
+        let enc = service.wrap(&recipient, &key).unwrap();
+        assert!(service.unwrap(&recipient, &enc).unwrap().unwrap() == key);
+        assert!(
+            quiet(&[keys("a", ALICE)])
+                .unwrap(&recipient, &enc)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that runs itself must know that it did"
+    )]
+    fn option(name: &str) -> Option<std::ffi::OsString> {
+        std::env::var_os(name)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a new file in a folder of its own"
+    )]
+    fn write(path: &std::path::Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}

@@ -52,11 +52,7 @@ impl Identities {
     ///
     /// If there is anything else in it, or nothing. Errors name the line, never what is in it.
     pub fn parse(origin: &str, content: &[u8]) -> Result<Self, IdentityError> {
-        let error = |problem| IdentityError {
-            origin: origin.to_owned(),
-            line: None,
-            problem,
-        };
+        let error = |problem| IdentityError::new(origin, problem);
         if content.len() > MAX_SOURCE_LEN {
             return Err(error(IdentityProblem::TooLong));
         }
@@ -71,11 +67,7 @@ impl Identities {
 
     /// Reads an identity file that is not under a passphrase.
     pub(super) fn parse_unlocked(origin: &str, content: &[u8]) -> Result<Self, IdentityError> {
-        let error = |problem| IdentityError {
-            origin: origin.to_owned(),
-            line: None,
-            problem,
-        };
+        let error = |problem| IdentityError::new(origin, problem);
         let text = std::str::from_utf8(content).map_err(|_| error(IdentityProblem::NotText))?;
         let mut entries = Vec::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -84,12 +76,11 @@ impl Identities {
                 continue;
             }
             for word in line.split_whitespace() {
-                let entry = Entry::parse(word).map_err(|problem| IdentityError {
-                    origin: origin.to_owned(),
+                let at_line = |problem| IdentityError {
                     line: Some(number),
-                    problem,
-                })?;
-                entries.push(entry);
+                    ..error(problem)
+                };
+                entries.push(Entry::parse(word).map_err(at_line)?);
             }
         }
         if entries.is_empty() {
@@ -105,11 +96,7 @@ impl Identities {
     ///
     /// If it is anything else.
     pub fn parse_ssh(origin: &str, content: &[u8]) -> Result<Self, IdentityError> {
-        let error = |problem| IdentityError {
-            origin: origin.to_owned(),
-            line: None,
-            problem,
-        };
+        let error = |problem| IdentityError::new(origin, problem);
         if content.len() > MAX_SSH_LEN {
             return Err(error(IdentityProblem::TooLong));
         }
@@ -228,6 +215,17 @@ pub struct IdentityError {
     pub line: Option<usize>,
     /// What is wrong. Never the content.
     pub problem: IdentityProblem,
+}
+
+impl IdentityError {
+    /// An error that concerns the source as a whole.
+    fn new(origin: &str, problem: IdentityProblem) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            line: None,
+            problem,
+        }
+    }
 }
 
 impl fmt::Display for IdentityError {

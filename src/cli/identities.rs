@@ -461,8 +461,6 @@ mod tests {
     use std::ffi::OsString;
     use std::path::{Path, PathBuf};
 
-    use sops_rs::keys::age::IdentitySource;
-
     use super::{Places, System, config_folder, home, printable};
 
     const TESTDATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/age/sops");
@@ -482,13 +480,15 @@ mod tests {
 
     /// What each source says to `recipient`: how it is called if it has identities, or its error.
     fn answers(places: &Places, recipient: &str) -> Vec<Result<bool, String>> {
-        let ask = |source: &Box<dyn IdentitySource>| {
-            let answer = source.identities(recipient);
-            answer
-                .map(|found| found.is_some())
-                .map_err(|error| error.in_full())
-        };
-        places.sources().iter().map(ask).collect()
+        let sources = places.sources();
+        let answers = sources.iter().map(|source| source.identities(recipient));
+        answers
+            .map(|answer| {
+                answer
+                    .map(|found| found.is_some())
+                    .map_err(|error| error.in_full())
+            })
+            .collect()
     }
 
     /// The errors alone.

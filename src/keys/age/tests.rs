@@ -368,6 +368,19 @@ mod wrapping {
     }
 
     #[test]
+    fn recipients_of_hardware_keys_need_no_plugin_to_wrap_for() {
+        // the base point of P-256, compressed
+        let point = [
+            0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63,
+            0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39,
+            0x45, 0xd8, 0x98, 0xc2, 0x96,
+        ];
+        let prefix = bech32::Hrp::parse("age1tag").unwrap();
+        let recipient = named(&age_core::primitives::bech32_encode(prefix, &point));
+        assert!(quiet(&[]).wrap(&recipient, &data_key()).is_ok());
+    }
+
+    #[test]
     fn a_plugin_that_is_not_there_is_named() {
         let recipient = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
         let error = quiet(&[]).wrap(&named(recipient), &data_key()).unwrap_err();

@@ -367,7 +367,7 @@ pub(crate) fn new_key(
     // Selection rules mean nothing to a binary file (spec 7.4).
     let (rule, only) = match format {
         Format::Binary => (None, false),
-        _ => (creation.selection.field(), creation.selection.mac_only_encrypted()),
+        _ => (creation.selection.rule().field(), creation.selection.mac_only_encrypted()),
     };
     let metadata = Metadata {
         groups,

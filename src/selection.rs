@@ -13,6 +13,9 @@ pub use tracker::Tracker;
 /// Compiled size of a pattern, in bytes, above which it is refused.
 const SIZE_LIMIT: usize = 1 << 20;
 
+/// What is said of a translated pattern that the `regex` crate refuses; no pattern is known to lead here.
+const UNSUPPORTED: &str = "the pattern is not supported";
+
 /// A regular expression of Go's dialect. Unanchored; matched against one key, comment or path at a time.
 #[derive(Clone)]
 pub struct Pattern {
@@ -34,7 +37,7 @@ impl Pattern {
             .map_err(|error| {
                 let reason = match error {
                     regex::Error::CompiledTooBig(_) => "the pattern is too large when compiled",
-                    _ => "the pattern is not supported",
+                    _ => UNSUPPORTED,
                 };
                 BadPattern {
                     pattern: source.to_owned(),

@@ -10,6 +10,8 @@ use super::{
     Strictness, Warning,
 };
 
+/// The most rules a list may have: each has a regular expression, which may take milliseconds to compile.
+const MAX_RULES: usize = 2_000;
 /// Mount of Vault's key-value store if the rule names none.
 const DEFAULT_MOUNT: &str = "secret/";
 
@@ -45,10 +47,14 @@ fn read_all<T>(
     list: &Field<'_>,
     read: impl Fn(&mut Reader, &Field<'_>) -> Result<T, ConfigError>,
 ) -> Result<Vec<T>, ConfigError> {
-    list.items()?
-        .iter()
-        .map(|item| read(reader, item))
-        .collect()
+    let items = list.items()?;
+    if items.len() > MAX_RULES {
+        return Err(ConfigError::Type {
+            field: list.path.clone(),
+            expected: "a list of at most 2,000 rules",
+        });
+    }
+    items.iter().map(|item| read(reader, item)).collect()
 }
 
 fn read_creation_rule(reader: &mut Reader, rule: &Field<'_>) -> Result<CreationRule, ConfigError> {

@@ -176,7 +176,7 @@ fn several_groups_have_their_own_lists_and_two_of_them_always() {
             ("pgp", list([pgp])),
         ]),
     ]);
-    let tree = sops([("age", list([])), ("key_groups", groups.clone())]);
+    let tree = sops([("age", list([])), ("key_groups", groups)]);
     let metadata = Metadata::read(&tree).unwrap();
     assert_eq!(identities(&metadata), [["age1a"], ["ABCD"]]);
     let Tree::Map(mut expected) = tree else {
@@ -578,4 +578,24 @@ fn metadata_of_sops_is_written_as_it_was_read() {
         assert_eq!(written, tree, "{}", path.display());
         assert_eq!(metadata.unknown, []);
     }
+}
+
+#[test]
+fn damaged_metadata_is_refused_where_sops_refuses_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sops/3.13.2/tampered");
+    let read = |name: &str| Metadata::read(&metadata_of(&folder.join(name)));
+    let table = [
+        (
+            "no-lastmodified.yaml",
+            "lastmodified",
+            MetadataProblem::Missing,
+        ),
+        ("no-version.yaml", "version", MetadataProblem::Missing),
+        ("no-recipients.yaml", "", MetadataProblem::NoRecipients),
+    ];
+    for (name, field, problem) in table {
+        let error = read(name).unwrap_err();
+        assert_eq!((error.field.as_str(), error.problem), (field, problem));
+    }
+    assert_eq!(read("no-mac.yaml").unwrap().mac, "");
 }

@@ -421,6 +421,8 @@ fn count(digits: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert, proptest};
+
     use super::super::Pattern;
 
     fn matches(pattern: &str, text: &str) -> bool {
@@ -589,5 +591,17 @@ mod tests {
         assert!(Pattern::strict(r"(?:\pL{1000})").is_err());
         assert!(Pattern::strict(&"[[:".repeat(10_000)).is_err());
         assert!(Pattern::strict(&"a?".repeat(10_000)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_translated_completely(
+            pattern in r"([\[\]\\(){}?*+|^$.:,<>=!&~-]|[abdsSwWpPQExzACiUm019]|é|\\[pPdQEx]|\(\?|\[:|:\]){0,16}"
+        ) {
+            if let Err(error) = Pattern::strict(&pattern) {
+                prop_assert!(error.offset <= pattern.len());
+                prop_assert!(error.reason != super::super::UNSUPPORTED, "{}", error);
+            }
+        }
     }
 }

@@ -4,6 +4,9 @@ use crate::tree::Tree;
 
 use super::{ConfigError, Strictness, Warning};
 
+/// After so many warnings no further key is suggested.
+const MAX_SUGGESTIONS: usize = 100;
+
 /// What a reading of a whole config has in common.
 pub(super) struct Reader {
     pub(super) strictness: Strictness,
@@ -29,8 +32,14 @@ impl Reader {
             if known.contains(&key.as_str()) || field.holds_anchors(key) {
                 continue;
             }
-            let unknown = field.get(key).path;
-            let suggestion = nearest(key, known);
+            let unknown = field.path_of(key);
+            // Looking for the nearest key takes a while; nobody reads that many warnings.
+            let worthwhile = self.warnings.len() < MAX_SUGGESTIONS;
+            let suggestion = if worthwhile {
+                nearest(key, known)
+            } else {
+                None
+            };
             match self.strictness {
                 Strictness::Strict => {
                     return Err(ConfigError::UnknownKey {
@@ -74,13 +83,17 @@ impl<'a> Field<'a> {
         *self.tree == Tree::Null
     }
 
-    /// The entry with exactly this name.
-    pub(super) fn get(&self, name: &str) -> Self {
-        let path = if self.path.is_empty() {
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() {
             name.to_owned()
         } else {
             format!("{}.{name}", self.path)
-        };
+        }
+    }
+
+    /// The entry with exactly this name.
+    pub(super) fn get(&self, name: &str) -> Self {
+        let path = self.path_of(name);
         let entries = match self.tree {
             Tree::Map(entries) => entries.as_slice(),
             _ => &[],
@@ -166,8 +179,12 @@ impl<'a> Field<'a> {
             _ => return Err(self.wrong_type("a mapping")),
         };
         let mut pairs = Vec::new();
-        for (name, _) in entries.iter().filter(|(_, tree)| *tree != Tree::Null) {
-            pairs.push((name.clone(), self.get(name).text()?));
+        for (name, tree) in entries.iter().filter(|(_, tree)| *tree != Tree::Null) {
+            let value = Self {
+                path: self.path_of(name),
+                tree,
+            };
+            pairs.push((name.clone(), value.text()?));
         }
         pairs.sort();
         Ok(pairs)

@@ -374,6 +374,15 @@ fn unknown_keys_are_errors_in_one_file_and_warnings_in_the_other() {
 }
 
 #[test]
+fn many_unknown_keys_are_reported_in_reasonable_time() {
+    let text: String = (0..50_000)
+        .map(|number| format!("unknown-key-{number}: 1\n"))
+        .collect();
+    let (_, warnings) = Config::parse(&text, Strictness::Lenient).unwrap();
+    assert_eq!(warnings.len(), 50_000);
+}
+
+#[test]
 fn there_are_not_endless_rules() {
     let text = format!("creation_rules:\n{}", "- {}\n".repeat(2_001));
     assert_eq!(

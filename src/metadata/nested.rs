@@ -1,5 +1,7 @@
 //! The metadata as a tree: reading it as leniently as SOPS does (spec 5.2), writing it exactly as SOPS does (spec 5.1).
 
+use std::collections::BTreeMap;
+
 use crate::recipient::{Recipient, RecipientKind, WrappedKey};
 use crate::selection::RuleKind;
 use crate::tree::Tree;
@@ -243,17 +245,16 @@ fn group_tree(group: &[WrappedKey]) -> Tree {
 
 /// The lists of one group, one for each kind it has.
 fn group_entries(group: &[WrappedKey]) -> Vec<(String, Tree)> {
-    let mut lists: Vec<(String, Vec<Tree>)> = Vec::new();
+    let mut lists: BTreeMap<&str, Vec<Tree>> = BTreeMap::new();
     for key in group {
-        let name = list_name(&key.recipient);
-        match lists.iter_mut().find(|(list, _)| list == name) {
-            Some((_, items)) => items.push(key_tree(key)),
-            None => lists.push((name.to_owned(), vec![key_tree(key)])),
-        }
+        lists
+            .entry(list_name(&key.recipient))
+            .or_default()
+            .push(key_tree(key));
     }
     lists
         .into_iter()
-        .map(|(name, items)| (name, list_tree(items)))
+        .map(|(name, items)| (name.to_owned(), list_tree(items)))
         .collect()
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of files, paths or selection: the additional data is a string that the caller built.
 
-use aes_gcm::aead::consts::{U1, U8, U12, U16, U24, U32, U48, U64};
 use aes_gcm::aead::AeadInOut;
+use aes_gcm::aead::consts::{U1, U8, U12, U16, U24, U32, U48, U64};
 use aes_gcm::aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AesGcm, KeyInit};
 use base64::Engine as _;

@@ -93,8 +93,15 @@ pub enum RecipientKind {
 
 impl RecipientKind {
     /// The known kinds in the order in which SOPS loads them from a file (spec 6.4).
-    pub const LOAD_ORDER: [Self; 7] =
-        [Self::Kms, Self::GcpKms, Self::Hckms, Self::AzureKv, Self::Vault, Self::Pgp, Self::Age];
+    pub const LOAD_ORDER: [Self; 7] = [
+        Self::Kms,
+        Self::GcpKms,
+        Self::Hckms,
+        Self::AzureKv,
+        Self::Vault,
+        Self::Pgp,
+        Self::Age,
+    ];
 
     /// The name used in metadata lists and `--decryption-order`.
     #[must_use]
@@ -134,14 +141,25 @@ impl Recipient {
         match self {
             Self::Age { recipient } => recipient.clone(),
             Self::Pgp { fingerprint } => fingerprint.clone(),
-            Self::Kms { arn, role, context, aws_profile } => {
-                kms_identity(arn, role, context, aws_profile)
-            }
+            Self::Kms {
+                arn,
+                role,
+                context,
+                aws_profile,
+            } => kms_identity(arn, role, context, aws_profile),
             Self::GcpKms { resource_id } => resource_id.clone(),
-            Self::AzureKv { vault_url, name, version } => {
+            Self::AzureKv {
+                vault_url,
+                name,
+                version,
+            } => {
                 format!("{vault_url}/keys/{name}/{version}")
             }
-            Self::Vault { vault_address, engine_path, key_name } => {
+            Self::Vault {
+                vault_address,
+                engine_path,
+                key_name,
+            } => {
                 format!("{vault_address}/v1/{engine_path}/keys/{key_name}")
             }
             Self::Hckms { key_id } => key_id.clone(),
@@ -156,7 +174,10 @@ fn kms_identity(arn: &str, role: &str, context: &[(String, String)], profile: &s
         identity.push('+');
         identity.push_str(role);
     }
-    let pairs: Vec<String> = context.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+    let pairs: Vec<String> = context
+        .iter()
+        .map(|(key, value)| format!("{key}:{value}"))
+        .collect();
     if !pairs.is_empty() || !profile.is_empty() {
         identity.push('|');
         identity.push_str(&pairs.join(","));

@@ -27,8 +27,10 @@ pub(crate) struct Creation {
 }
 
 /// The names of our own and of SOPS's config, in the order in which a folder is searched.
-const NAMES: [(&str, Strictness); 2] =
-    [(".sops-rs.yaml", Strictness::Strict), (".sops.yaml", Strictness::Lenient)];
+const NAMES: [(&str, Strictness); 2] = [
+    (".sops-rs.yaml", Strictness::Strict),
+    (".sops.yaml", Strictness::Lenient),
+];
 
 /// Folders that are searched upwards at most, as SOPS has it.
 const MAX_FOLDERS: usize = 100;
@@ -55,9 +57,12 @@ pub(crate) fn decide(
     };
     let only = selection.anywhere.mac_only_encrypted;
     let (mut groups, mut threshold, rule_selection) = match rule {
-        Some(Matched { groups, shamir_threshold, selection, .. }) => {
-            (groups, shamir_threshold, selection)
-        }
+        Some(Matched {
+            groups,
+            shamir_threshold,
+            selection,
+            ..
+        }) => (groups, shamir_threshold, selection),
         None => (Vec::new(), 0, Selection::default()),
     };
     if named {
@@ -67,20 +72,29 @@ pub(crate) fn decide(
         threshold = given;
     }
     let only = only || rule_selection.mac_only_encrypted();
-    let selection = own_selection.unwrap_or(rule_selection).with_mac_only_encrypted(only);
+    let selection = own_selection
+        .unwrap_or(rule_selection)
+        .with_mac_only_encrypted(only);
     check(&groups)?;
-    Ok(Creation { groups, shamir_threshold: threshold, selection, named })
+    Ok(Creation {
+        groups,
+        shamir_threshold: threshold,
+        selection,
+        named,
+    })
 }
 
 /// Finds mistakes in recipients before anything is wrapped, and all of them at once.
 fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
     let mut failure: Option<Failure> = None;
     for recipient in groups.iter().flatten() {
-        let Recipient::Age { recipient } = recipient else { continue };
+        let Recipient::Age { recipient } = recipient else {
+            continue;
+        };
         if let Err(error) = check_recipient(recipient) {
             let detail = format!("{recipient}: {error}");
-            let so_far = failure
-                .unwrap_or_else(|| Failure::new(Exit::Failed, "a recipient cannot be used"));
+            let so_far =
+                failure.unwrap_or_else(|| Failure::new(Exit::Failed, "a recipient cannot be used"));
             failure = Some(so_far.detail(detail));
         }
     }
@@ -91,7 +105,10 @@ fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
 fn own_keys(keys: &KeyArgs) -> Result<Vec<Recipient>, Failure> {
     let context = match &keys.encryption_context {
         Some(text) => parse_context(text).map_err(|error| {
-            Failure::new(Exit::BadEncryptionContext, format!("--encryption-context: {error}"))
+            Failure::new(
+                Exit::BadEncryptionContext,
+                format!("--encryption-context: {error}"),
+            )
         })?,
         None => Vec::new(),
     };
@@ -108,7 +125,9 @@ fn own_keys(keys: &KeyArgs) -> Result<Vec<Recipient>, Failure> {
         })
     };
     let mut found = Vec::new();
-    let mut add = |option: &str, texts: &[String], parse: &dyn Fn(&str) -> Result<Recipient, BadRecipient>| {
+    let mut add = |option: &str,
+                   texts: &[String],
+                   parse: &dyn Fn(&str) -> Result<Recipient, BadRecipient>| {
         for text in texts {
             let list = parse_list(text, parse)
                 .map_err(|error| Failure::new(Exit::Failed, format!("{option}: {error}")))?;
@@ -122,7 +141,11 @@ fn own_keys(keys: &KeyArgs) -> Result<Vec<Recipient>, Failure> {
     add("--hckms", &keys.hckms, &Recipient::parse_hckms)?;
     add("--azure-kv", &keys.azure_kv, &Recipient::parse_azure)?;
     add("--pgp", &keys.pgp, &Recipient::parse_pgp)?;
-    add("--hc-vault-transit", &keys.hc_vault_transit, &Recipient::parse_vault)?;
+    add(
+        "--hc-vault-transit",
+        &keys.hc_vault_transit,
+        &Recipient::parse_vault,
+    )?;
     add("--age", &keys.age, &Recipient::parse_age)?;
     Ok(found)
 }
@@ -134,8 +157,14 @@ fn own_selection(arguments: &SelectionArgs) -> Result<Option<Selection>, Failure
         (RuleKind::EncryptedSuffix, &arguments.encrypted_suffix),
         (RuleKind::UnencryptedRegex, &arguments.unencrypted_regex),
         (RuleKind::EncryptedRegex, &arguments.encrypted_regex),
-        (RuleKind::UnencryptedCommentRegex, &arguments.anywhere.unencrypted_comment_regex),
-        (RuleKind::EncryptedCommentRegex, &arguments.anywhere.encrypted_comment_regex),
+        (
+            RuleKind::UnencryptedCommentRegex,
+            &arguments.anywhere.unencrypted_comment_regex,
+        ),
+        (
+            RuleKind::EncryptedCommentRegex,
+            &arguments.anywhere.encrypted_comment_regex,
+        ),
     ];
     let given: Vec<(RuleKind, &str)> = given
         .into_iter()
@@ -150,7 +179,11 @@ fn own_selection(arguments: &SelectionArgs) -> Result<Option<Selection>, Failure
         }),
         [(one, _), (two, _), ..] => Err(Failure::new(
             Exit::Conflict,
-            format!("{} and {} cannot be used together", option(*one), option(*two)),
+            format!(
+                "{} and {} cannot be used together",
+                option(*one),
+                option(*two)
+            ),
         )
         .hint("choose one way to say what is sealed")),
     }
@@ -189,7 +222,11 @@ fn matching_rule(
 fn find(context: &Context, named: Option<&Path>, file: &Path) -> Option<(PathBuf, Strictness)> {
     if let Some(path) = named {
         let ours = path.file_name().is_some_and(|name| name == ".sops-rs.yaml");
-        let strictness = if ours { Strictness::Strict } else { Strictness::Lenient };
+        let strictness = if ours {
+            Strictness::Strict
+        } else {
+            Strictness::Lenient
+        };
         return Some((normal(&context.resolve(path)), strictness));
     }
     let above = |start: &Path| {
@@ -200,12 +237,16 @@ fn find(context: &Context, named: Option<&Path>, file: &Path) -> Option<(PathBuf
             })
         })
     };
-    file.parent().and_then(above).or_else(|| above(context.working_dir()))
+    file.parent()
+        .and_then(above)
+        .or_else(|| above(context.working_dir()))
 }
 
 /// What `path_regex` is matched against: the path below the config's folder, else the whole path; always with `/`.
 fn relative(file: &Path, folder: Option<&Path>) -> String {
-    let below = folder.and_then(|folder| file.strip_prefix(folder).ok()).unwrap_or(file);
+    let below = folder
+        .and_then(|folder| file.strip_prefix(folder).ok())
+        .unwrap_or(file);
     let text = below.to_string_lossy();
     if std::path::MAIN_SEPARATOR == '/' {
         text.into_owned()
@@ -231,7 +272,10 @@ fn normal(path: &Path) -> PathBuf {
 
 /// The path as short as it can be said from here.
 fn shown(context: &Context, path: &Path) -> String {
-    path.strip_prefix(context.working_dir()).unwrap_or(path).display().to_string()
+    path.strip_prefix(context.working_dir())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn no_config(context: &Context, path: &Path) -> Failure {
@@ -266,12 +310,21 @@ fn bad_config(name: &str, error: &ConfigError) -> Failure {
             Failure::new(Exit::Failed, format!("`{name}` has no creation rules"))
                 .hint("add `creation_rules`, or name a recipient with `--age`")
         }
-        ConfigError::Syntax { position: Some(position), .. } => Failure::new(
+        ConfigError::Syntax {
+            position: Some(position),
+            ..
+        } => Failure::new(
             Exit::Failed,
             format!("cannot read the config `{name}`: {error}"),
         )
-        .detail(format!("in line {}, column {}", position.line, position.column)),
-        _ => Failure::new(Exit::Failed, format!("cannot use the config `{name}`: {error}")),
+        .detail(format!(
+            "in line {}, column {}",
+            position.line, position.column
+        )),
+        _ => Failure::new(
+            Exit::Failed,
+            format!("cannot use the config `{name}`: {error}"),
+        ),
     }
 }
 
@@ -284,10 +337,22 @@ mod tests {
     #[test]
     fn paths_are_matched_relative_to_the_config() {
         let file = Path::new("/repo/secrets/prod.yaml");
-        assert_eq!(relative(file, Some(Path::new("/repo"))), "secrets/prod.yaml");
-        assert_eq!(relative(file, Some(Path::new("/elsewhere"))), "/repo/secrets/prod.yaml");
-        assert_eq!(relative(file, Some(Path::new("/rep"))), "/repo/secrets/prod.yaml");
-        assert_eq!(normal(Path::new("/a/./b/../c.yaml")), PathBuf::from("/a/c.yaml"));
+        assert_eq!(
+            relative(file, Some(Path::new("/repo"))),
+            "secrets/prod.yaml"
+        );
+        assert_eq!(
+            relative(file, Some(Path::new("/elsewhere"))),
+            "/repo/secrets/prod.yaml"
+        );
+        assert_eq!(
+            relative(file, Some(Path::new("/rep"))),
+            "/repo/secrets/prod.yaml"
+        );
+        assert_eq!(
+            normal(Path::new("/a/./b/../c.yaml")),
+            PathBuf::from("/a/c.yaml")
+        );
         assert_eq!(normal(Path::new("/../c")), PathBuf::from("/c"));
     }
 }

@@ -42,7 +42,11 @@ pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Fa
     let input = Input::new(arguments.input.file.clone());
     let target = Target::new(&input, &arguments.output)?;
     let format = same_format(&arguments.input, arguments.output.output_type)?;
-    let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
+    let source = Source {
+        name: input.name(),
+        format,
+        bytes: io::read(context, &input)?,
+    };
     let plaintext = open(context, &source, arguments)?;
     target.write(context, &plaintext, Privacy::Private)?;
     Ok(Exit::Success)
@@ -58,8 +62,13 @@ fn open(
     if source.format == Format::Binary {
         return sealed.decrypt_binary(&key, arguments.ignore_mac);
     }
-    let opening = Opening { ignore_mac: arguments.ignore_mac, keep_metadata: false };
+    let opening = Opening {
+        ignore_mac: arguments.ignore_mac,
+        keep_metadata: false,
+    };
     let mut decrypted = sealed.decrypt(&key, opening)?;
     sealed.warn(context, &decrypted.warnings);
-    Ok(Zeroizing::new(std::mem::take(&mut *decrypted.text).into_bytes()))
+    Ok(Zeroizing::new(
+        std::mem::take(&mut *decrypted.text).into_bytes(),
+    ))
 }

@@ -66,10 +66,11 @@ impl Edit {
 
     fn format(&self, name: &str) -> Result<Format, Failure> {
         match (self.input_type, self.output_type) {
-            (Some(one), Some(other)) if one != other => {
-                Err(Failure::new(Exit::Conflict, "a file cannot be converted by editing it")
-                    .hint("give --input-type and --output-type the same format"))
-            }
+            (Some(one), Some(other)) if one != other => Err(Failure::new(
+                Exit::Conflict,
+                "a file cannot be converted by editing it",
+            )
+            .hint("give --input-type and --output-type the same format")),
             (given, other) => Ok(given.or(other).unwrap_or_else(|| Format::of_path(name))),
         }
     }
@@ -90,7 +91,15 @@ pub(crate) fn run(
         return create(context, arguments, config, &name, format);
     }
     let bytes = io::read(context, &Input::File(arguments.file.clone()))?;
-    change(context, arguments, &Source { name, format, bytes })
+    change(
+        context,
+        arguments,
+        &Source {
+            name,
+            format,
+            bytes,
+        },
+    )
 }
 
 /// Edits a file that exists.
@@ -114,7 +123,11 @@ fn change(context: &mut Context, arguments: &Edit, source: &Source) -> Result<Ex
         metadata: &sealed.metadata,
     };
     session.run(context, |context, bytes| {
-        let mut edited = Source { name: source.name.clone(), format: source.format, bytes };
+        let mut edited = Source {
+            name: source.name.clone(),
+            format: source.format,
+            bytes,
+        };
         if arguments.show_master_keys {
             edited.bytes = without_metadata(&edited, &sealed)?;
         }
@@ -130,8 +143,13 @@ fn create(
     name: &str,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let creation =
-        decide(context, &arguments.keys, &arguments.selection, config, &arguments.file)?;
+    let creation = decide(
+        context,
+        &arguments.keys,
+        &arguments.selection,
+        config,
+        &arguments.file,
+    )?;
     // Wrapped before the user types: a recipient that cannot be used should not cost them their work.
     let (key, metadata) = new_key(context, &creation, format)
         .map_err(|failure| failure.with_exit(Exit::NoDataKey))?;
@@ -143,7 +161,11 @@ fn create(
         metadata: &metadata,
     };
     session.run(context, |context, bytes| {
-        let source = Source { name: name.to_owned(), format, bytes };
+        let source = Source {
+            name: name.to_owned(),
+            format,
+            bytes,
+        };
         let key = (key.clone(), metadata.clone());
         let allow_clear = arguments.selection.allow_clear;
         anew(context, &source, &creation.selection, key, allow_clear).map(Some)
@@ -159,7 +181,8 @@ fn shown(
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if sealed.document.format() == Format::Binary {
         if arguments.show_master_keys {
-            let message = "the metadata of a binary file cannot be shown: the editor sees its bytes alone";
+            let message =
+                "the metadata of a binary file cannot be shown: the editor sees its bytes alone";
             return Err(Failure::new(Exit::Conflict, message).hint("leave out --show-master-keys"));
         }
         return sealed.decrypt_binary(key, arguments.ignore_mac);
@@ -170,20 +193,21 @@ fn shown(
     };
     let mut decrypted = sealed.decrypt(key, opening)?;
     sealed.warn(context, &decrypted.warnings);
-    Ok(Zeroizing::new(std::mem::take(&mut *decrypted.text).into_bytes()))
+    Ok(Zeroizing::new(
+        std::mem::take(&mut *decrypted.text).into_bytes(),
+    ))
 }
 
 /// Takes the metadata out of a text that was shown with it; it must be as it was.
-fn without_metadata(
-    edited: &Source,
-    sealed: &Sealed<'_>,
-) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn without_metadata(edited: &Source, sealed: &Sealed<'_>) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let document = edited.document(Exit::CannotRead)?;
     let metadata = Metadata::of(&document).ok().flatten();
-    let unchanged = metadata.is_some_and(|found| Metadata {
-        version: raised_version(&found.version),
-        ..found
-    } == sealed.metadata);
+    let unchanged = metadata.is_some_and(|found| {
+        Metadata {
+            version: raised_version(&found.version),
+            ..found
+        } == sealed.metadata
+    });
     if !unchanged {
         return Err(Failure::new(Exit::Failed, "the metadata was changed in the editor")
             .hint("leave the `sops` entry as it was; who can open the file is not changed by editing it"));
@@ -249,10 +273,8 @@ impl Session<'_> {
                         place.display()
                     ));
                     if !context.interactive {
-                        return Err(failure.hint(format!(
-                            "see it with `sops-rs decrypt {}`",
-                            place.display()
-                        )));
+                        return Err(failure
+                            .hint(format!("see it with `sops-rs decrypt {}`", place.display())));
                     }
                     context.fail(&failure);
                     kept = Some(place);
@@ -265,7 +287,10 @@ impl Session<'_> {
     fn unchanged(&self, directory: PrivateDir) -> Result<Exit, Failure> {
         directory.close()?;
         let name = self.file.display();
-        Err(Failure::new(Exit::Unchanged, format!("`{name}` was left as it is: nothing was changed")))
+        Err(Failure::new(
+            Exit::Unchanged,
+            format!("`{name}` was left as it is: nothing was changed"),
+        ))
     }
 
     /// Replaces the file, unless somebody else did so while it was edited.
@@ -292,8 +317,11 @@ impl Session<'_> {
         earlier: Option<PathBuf>,
         bytes: Zeroizing<Vec<u8>>,
     ) -> Result<PathBuf, Failure> {
-        let source =
-            Source { name: self.file.display().to_string(), format: Format::Binary, bytes };
+        let source = Source {
+            name: self.file.display().to_string(),
+            format: Format::Binary,
+            bytes,
+        };
         let text = seal_binary(context, &source, self.key, self.metadata_of_copy())?;
         let place = earlier.unwrap_or_else(|| self.free_name(context));
         io::replace(context, &place, text.as_bytes(), Privacy::Private)?;
@@ -302,7 +330,11 @@ impl Session<'_> {
 
     /// A binary file has no selection rules (spec 7.4).
     fn metadata_of_copy(&self) -> Metadata {
-        Metadata { rule: None, mac_only_encrypted: false, ..self.metadata.clone() }
+        Metadata {
+            rule: None,
+            mac_only_encrypted: false,
+            ..self.metadata.clone()
+        }
     }
 
     fn free_name(&self, context: &Context) -> PathBuf {
@@ -323,7 +355,10 @@ impl Session<'_> {
     fn forget(&self, context: &mut Context, kept: Option<&Path>) {
         let Some(path) = kept else { return };
         if let Err(error) = std::fs::remove_file(context.resolve(path)) {
-            context.note(&format!("`{}` is no longer needed, but cannot be removed: {error}", path.display()));
+            context.note(&format!(
+                "`{}` is no longer needed, but cannot be removed: {error}",
+                path.display()
+            ));
         }
     }
 }
@@ -331,7 +366,10 @@ impl Session<'_> {
 fn await_enter(context: &mut Context) -> Result<(), Failure> {
     match context.ask("press Enter to go back to the editor, Ctrl-C to give up ")? {
         Some(_) => Ok(()),
-        None => Err(Failure::new(Exit::Failed, "given up: the file is as it was")),
+        None => Err(Failure::new(
+            Exit::Failed,
+            "given up: the file is as it was",
+        )),
     }
 }
 
@@ -345,7 +383,9 @@ fn example(format: Format) -> &'static str {
             "{\n  \"example\": \"a secret\",\n  \"list\": [\"one\", \"two\"],\n  \"port\": 5432,\n  \"label_unencrypted\": \"not a secret\"\n}\n"
         }
         Format::Dotenv => "# Replace this by your own variables.\nEXAMPLE=a secret\n",
-        Format::Ini => "; Replace this by your own sections and keys.\n[section]\nexample = a secret\n",
+        Format::Ini => {
+            "; Replace this by your own sections and keys.\n[section]\nexample = a secret\n"
+        }
         Format::Binary => "Replace this by your own text.\n",
     }
 }

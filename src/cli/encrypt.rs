@@ -7,11 +7,9 @@ use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::keys::{self, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
-use sops_rs::ops::encrypt::{
-    EncryptError, Previous, Report, Sealer, encrypt, reencrypt,
-};
 use sops_rs::ops::binary;
 use sops_rs::ops::decrypt::Opening;
+use sops_rs::ops::encrypt::{EncryptError, Previous, Report, Sealer, encrypt, reencrypt};
 use sops_rs::random::Random as _;
 use sops_rs::recipient::Recipient;
 use sops_rs::secret::DataKey;
@@ -78,19 +76,32 @@ pub(crate) fn run(
     let input = Input::new(arguments.input.file.clone());
     let target = Target::new(&input, &arguments.output)?;
     let format = same_format(&arguments.input, arguments.output.output_type)?;
-    let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
+    let source = Source {
+        name: input.name(),
+        format,
+        bytes: io::read(context, &input)?,
+    };
     refuse_sealed(&source)?;
-    let creation =
-        decide(context, &arguments.keys, &arguments.selection, config, path)?;
+    let creation = decide(context, &arguments.keys, &arguments.selection, config, path)?;
     let earlier = earlier(context, &target, &input, format, &creation);
     let allow_clear = arguments.selection.allow_clear;
     let sealed = match &earlier {
-        Some(earlier) => again(context, &source, earlier, &arguments.identity, &creation, allow_clear)?,
+        Some(earlier) => again(
+            context,
+            &source,
+            earlier,
+            &arguments.identity,
+            &creation,
+            allow_clear,
+        )?,
         None => None,
     };
     let text = match sealed {
         Some(Outcome::Unchanged) => {
-            context.note(&format!("`{}` is up to date; nothing was written", target.name()));
+            context.note(&format!(
+                "`{}` is up to date; nothing was written",
+                target.name()
+            ));
             return Ok(Exit::Success);
         }
         Some(Outcome::Sealed(text)) => text,
@@ -116,8 +127,11 @@ fn refuse_sealed(source: &Source) -> Result<(), Failure> {
 }
 
 fn already_sealed(name: &str) -> Failure {
-    Failure::new(Exit::AlreadyEncrypted, format!("`{name}` is already encrypted: it has a `sops` entry"))
-        .hint("change it with `sops-rs edit`; if `sops` is a key of your own, rename it")
+    Failure::new(
+        Exit::AlreadyEncrypted,
+        format!("`{name}` is already encrypted: it has a `sops` entry"),
+    )
+    .hint("change it with `sops-rs edit`; if `sops` is a key of your own, rename it")
 }
 
 /// The sealed file that is about to be replaced by another sealing of the same thing.
@@ -129,12 +143,18 @@ fn earlier(
     creation: &Creation,
 ) -> Option<Source> {
     // Who names recipients wants these recipients and no others.
-    let Target::File(path) = target else { return None };
+    let Target::File(path) = target else {
+        return None;
+    };
     if creation.named || *input == Input::File(path.clone()) || !context.resolve(path).is_file() {
         return None;
     }
     let bytes = io::read(context, &Input::File(path.clone())).ok()?;
-    let earlier = Source { name: path.display().to_string(), format, bytes };
+    let earlier = Source {
+        name: path.display().to_string(),
+        format,
+        bytes,
+    };
     earlier.is_sealed().then_some(earlier)
 }
 
@@ -184,7 +204,12 @@ fn again(
         ));
         return Ok(None);
     }
-    let sealing = Resealing { sealed: &sealed, key: &key, ignore_mac: false, allow_clear };
+    let sealing = Resealing {
+        sealed: &sealed,
+        key: &key,
+        ignore_mac: false,
+        allow_clear,
+    };
     let text = sealing.reseal(context, source)?;
     Ok(Some(text.map_or(Outcome::Unchanged, Outcome::Sealed)))
 }
@@ -218,7 +243,10 @@ fn same_recipients(metadata: &Metadata, creation: &Creation) -> bool {
             .collect()
     };
     let of_file = metadata.groups.iter().map(|group| {
-        group.iter().map(|wrapped| wrapped.recipient.identity()).collect()
+        group
+            .iter()
+            .map(|wrapped| wrapped.recipient.identity())
+            .collect()
     });
     let of_config = creation
         .groups
@@ -251,7 +279,10 @@ impl Resealing<'_> {
         }
         let document = source.document(Exit::CannotRead)?;
         let selection = self.sealed.strict_selection()?;
-        let opening = Opening { ignore_mac: self.ignore_mac, keep_metadata: false };
+        let opening = Opening {
+            ignore_mac: self.ignore_mac,
+            keep_metadata: false,
+        };
         let decrypted = self.sealed.decrypt(self.key, opening)?;
         let previous = Previous {
             document: &self.sealed.document,
@@ -325,7 +356,13 @@ pub(crate) fn anew(
     let document = source.document(Exit::CannotRead)?;
     let now = context.now().as_second();
     let mut random = Entropy::new(&mut context.random);
-    let mut sealer = Sealer { selection, key: &key, allow_clear, now, random: &mut random };
+    let mut sealer = Sealer {
+        selection,
+        key: &key,
+        allow_clear,
+        now,
+        random: &mut random,
+    };
     let encrypted = encrypt(&document, &mut metadata, &mut sealer);
     random.check()?;
     let encrypted =
@@ -367,7 +404,10 @@ pub(crate) fn new_key(
     // Selection rules mean nothing to a binary file (spec 7.4).
     let (rule, only) = match format {
         Format::Binary => (None, false),
-        _ => (creation.selection.rule().field(), creation.selection.mac_only_encrypted()),
+        _ => (
+            creation.selection.rule().field(),
+            creation.selection.mac_only_encrypted(),
+        ),
     };
     let metadata = Metadata {
         groups,
@@ -383,8 +423,13 @@ pub(crate) fn new_key(
 }
 
 fn not_wrapped(error: &NotWrapped) -> Failure {
-    let failure = Failure::new(Exit::Failed, format!("could not generate data key: {error}"));
-    let NotWrapped::Recipients(attempts) = error else { return failure };
+    let failure = Failure::new(
+        Exit::Failed,
+        format!("could not generate data key: {error}"),
+    );
+    let NotWrapped::Recipients(attempts) = error else {
+        return failure;
+    };
     attempts.iter().fold(failure, |failure, attempt| {
         failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)))
     })
@@ -425,16 +470,20 @@ fn cannot_seal(
             span.start(),
         ),
         EncryptError::Leaf(scan) => {
-            let failure = at(Failure::new(Exit::CannotSeal, scan.message.clone()), scan.span.start());
+            let failure = at(
+                Failure::new(Exit::CannotSeal, scan.message.clone()),
+                scan.span.start(),
+            );
             match &scan.hint {
                 Some(hint) => failure.hint(hint.clone()),
                 None => failure,
             }
         }
-        EncryptError::TokenMatchesRule(span) => {
-            at(Failure::new(Exit::CannotSeal, error.to_string()), span.start())
-                .hint("make the expression match your marker alone")
-        }
+        EncryptError::TokenMatchesRule(span) => at(
+            Failure::new(Exit::CannotSeal, error.to_string()),
+            span.start(),
+        )
+        .hint("make the expression match your marker alone"),
         EncryptError::NothingSealed { clear } => {
             let mut failure = Failure::new(
                 Exit::CannotSeal,

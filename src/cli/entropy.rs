@@ -15,7 +15,10 @@ pub(crate) struct Entropy<'a> {
 impl<'a> Entropy<'a> {
     /// Lends the source.
     pub(crate) fn new(source: &'a mut context::Random) -> Self {
-        Self { source, error: None }
+        Self {
+            source,
+            error: None,
+        }
     }
 
     /// Must be called before anything that was made of these bytes leaves the process.

@@ -33,8 +33,14 @@ pub(crate) struct Filestatus {
 /// The [`Failure`] to report: the file cannot be read, is not of its format, or has wrong metadata.
 pub(crate) fn run(context: &mut Context, arguments: &Filestatus) -> Result<Exit, Failure> {
     let input = Input::new(Some(arguments.file.clone()));
-    let format = arguments.input_type.unwrap_or_else(|| Format::of_path(&input.name()));
-    let source = Source { name: input.name(), format, bytes: io::read(context, &input)? };
+    let format = arguments
+        .input_type
+        .unwrap_or_else(|| Format::of_path(&input.name()));
+    let source = Source {
+        name: input.name(),
+        format,
+        bytes: io::read(context, &input)?,
+    };
     let encrypted = is_encrypted(&source)?;
     context.print(format!("{{\"encrypted\":{encrypted}}}\n").as_bytes())?;
     Ok(Exit::Success)
@@ -49,7 +55,9 @@ fn is_encrypted(source: &Source) -> Result<bool, Failure> {
         Err(failure) => return Err(failure),
     };
     match Metadata::of(&document) {
-        Ok(metadata) => Ok(metadata.is_some_and(|found| !found.version.is_empty() && !found.mac.is_empty())),
+        Ok(metadata) => {
+            Ok(metadata.is_some_and(|found| !found.version.is_empty() && !found.mac.is_empty()))
+        }
         Err(error) if error.field == "version" => Ok(false),
         Err(error) => Err(bad_metadata(&source.name, &document, &error)),
     }

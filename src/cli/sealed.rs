@@ -52,7 +52,8 @@ impl Source {
 
     /// Whether this is a sealed file. What cannot be read is not.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.document(Exit::Failed).is_ok_and(|document| !document.metadata().is_empty())
+        self.document(Exit::Failed)
+            .is_ok_and(|document| !document.metadata().is_empty())
     }
 }
 
@@ -75,7 +76,12 @@ impl<'a> Sealed<'a> {
                 "the rule in the metadata of `{name}` is not a regular expression, so it matches nothing: {error}"
             ));
         }
-        Ok(Self { name, document, metadata, selection })
+        Ok(Self {
+            name,
+            document,
+            metadata,
+            selection,
+        })
     }
 
     /// Unwraps the data key with the identities of this user.
@@ -89,14 +95,19 @@ impl<'a> Sealed<'a> {
     ) -> Result<DataKey, Failure> {
         let order = order(arguments)?;
         if !arguments.enable_local_keyservice {
-            return Err(Failure::new(Exit::NoDataKey, "there is no key service to ask")
-                .hint("leave out --enable-local-keyservice=false"));
+            return Err(
+                Failure::new(Exit::NoDataKey, "there is no key service to ask")
+                    .hint("leave out --enable-local-keyservice=false"),
+            );
         }
         let services = Services::new(context);
         let threshold = self.metadata.shamir_threshold;
         let key = keys::recover(&self.metadata.groups, threshold, &order, &services.list());
-        for warning in services.places().warnings() {
-            context.warn(&warning);
+        // Mounted keys of a pipeline are often open to others, and nobody is there to be warned.
+        if context.interactive {
+            for warning in services.places().warnings() {
+                context.warn(&warning);
+            }
         }
         key.map_err(|error| not_recovered(self.name, &error, services.places()))
     }
@@ -106,8 +117,14 @@ impl<'a> Sealed<'a> {
     /// # Errors
     /// The exit codes of spec 9.2 for what is wrong.
     pub(crate) fn decrypt(&self, key: &DataKey, opening: Opening) -> Result<Decrypted, Failure> {
-        decrypt(&self.document, &self.metadata, &self.selection, key, opening)
-            .map_err(|error| self.cannot_open(&error))
+        decrypt(
+            &self.document,
+            &self.metadata,
+            &self.selection,
+            key,
+            opening,
+        )
+        .map_err(|error| self.cannot_open(&error))
     }
 
     /// Opens a binary file and verifies its MAC.
@@ -129,7 +146,10 @@ impl<'a> Sealed<'a> {
     /// [`Exit::Failed`] if its expression is invalid: new values would stay in clear.
     pub(crate) fn strict_selection(&self) -> Result<Selection, Failure> {
         self.metadata.strict_selection().map_err(|error| {
-            let message = format!("the rule in the metadata of `{}` is invalid: {error}", self.name);
+            let message = format!(
+                "the rule in the metadata of `{}` is invalid: {error}",
+                self.name
+            );
             Failure::new(Exit::Failed, message).hint("correct the expression in the `sops` entry")
         })
     }
@@ -137,14 +157,24 @@ impl<'a> Sealed<'a> {
     /// What went wrong with opening, in words.
     fn cannot_open(&self, error: &DecryptError) -> Failure {
         let at = |failure: Failure, span: Span| {
-            failure.at(self.name, self.document.format(), self.document.source(), span.start())
+            failure.at(
+                self.name,
+                self.document.format(),
+                self.document.source(),
+                span.start(),
+            )
         };
         match error {
-            DecryptError::Leaf(scan) => at(Failure::new(Exit::CannotOpen, &scan.message), scan.span),
-            DecryptError::Token { span, .. } => {
-                at(Failure::new(Exit::CannotOpen, error.to_string()), *span)
-                    .hint("restore the line from git, or type the value anew with `edit` once the rest opens")
+            DecryptError::Leaf(scan) => {
+                at(Failure::new(Exit::CannotOpen, &scan.message), scan.span)
             }
+            DecryptError::Token { span, .. } => at(
+                Failure::new(Exit::CannotOpen, error.to_string()),
+                *span,
+            )
+            .hint(
+                "restore the line from git, or type the value anew with `edit` once the rest opens",
+            ),
             DecryptError::CannotWrite { span, .. } => {
                 at(Failure::new(Exit::CannotEmit, error.to_string()), *span)
             }
@@ -166,7 +196,9 @@ impl<'a> Sealed<'a> {
         };
         let detail = match error {
             MacError::Missing => "without it nobody can tell whether values were changed",
-            MacError::Unreadable(_) => "the MAC or `lastmodified` was changed, or the file is not whole",
+            MacError::Unreadable(_) => {
+                "the MAC or `lastmodified` was changed, or the file is not whole"
+            }
             MacError::Mismatch => {
                 "a value was changed, added, removed or moved without this file's key: by hand, by a text merge, or on purpose"
             }
@@ -214,13 +246,19 @@ fn order(arguments: &IdentityArgs) -> Result<Vec<RecipientKind>, Failure> {
 }
 
 fn not_sealed(name: &str) -> Failure {
-    Failure::new(Exit::Failed, format!("`{name}` is not encrypted: sops metadata not found"))
-        .hint(format!("encrypt it with `sops-rs encrypt -i {name}`"))
+    Failure::new(
+        Exit::Failed,
+        format!("`{name}` is not encrypted: sops metadata not found"),
+    )
+    .hint(format!("encrypt it with `sops-rs encrypt -i {name}`"))
 }
 
 /// The metadata cannot be read: which field, and where.
 pub(crate) fn bad_metadata(name: &str, document: &Document<'_>, error: &MetadataError) -> Failure {
-    let failure = Failure::new(Exit::Failed, format!("the metadata of `{name}` is wrong: {error}"));
+    let failure = Failure::new(
+        Exit::Failed,
+        format!("the metadata of `{name}` is wrong: {error}"),
+    );
     let field = error.field.split(['.', '[']).next().unwrap_or_default();
     let span = field_span(document, field).or_else(|| {
         let node = document.node(*document.metadata().first()?)?;
@@ -249,8 +287,7 @@ fn field_span(document: &Document<'_>, name: &str) -> Option<Span> {
 
 /// Nobody could open the file: every group, every key, what was tried, and what to do.
 fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
-    let mut failure =
-        Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
+    let mut failure = Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
     let groups = error.groups.len();
     if groups > 1 {
         failure = failure.detail(format!(
@@ -295,10 +332,14 @@ pub(crate) fn outcome(attempt: &Attempt) -> String {
             }
             text
         }
-        Outcome::NoService { missing_feature: Some(feature) } => {
+        Outcome::NoService {
+            missing_feature: Some(feature),
+        } => {
             format!("not tried: this program was built without the feature `{feature}`")
         }
-        Outcome::NoService { missing_feature: None } => format!(
+        Outcome::NoService {
+            missing_feature: None,
+        } => format!(
             "not tried: keys of type `{}` are not supported in this version",
             attempt.kind.name()
         ),

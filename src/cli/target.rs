@@ -143,11 +143,23 @@ mod tests {
         };
         let format = |input: InputArgs, output| same_format(&input, output).map_err(|f| f.exit);
         let (yaml, json) = (Some(Format::Yaml), Some(Format::Json));
-        assert_eq!(format(input(Some("a.yaml"), None, None), None), Ok(Format::Yaml));
-        assert_eq!(format(input(Some("a.yaml"), json, None), None), Ok(Format::Json));
+        assert_eq!(
+            format(input(Some("a.yaml"), None, None), None),
+            Ok(Format::Yaml)
+        );
+        assert_eq!(
+            format(input(Some("a.yaml"), json, None), None),
+            Ok(Format::Json)
+        );
         assert_eq!(format(input(Some("a"), yaml, None), yaml), Ok(Format::Yaml));
-        assert_eq!(format(input(Some("-"), None, Some("x.ini")), None), Ok(Format::Ini));
+        assert_eq!(
+            format(input(Some("-"), None, Some("x.ini")), None),
+            Ok(Format::Ini)
+        );
         assert_eq!(format(input(None, None, None), None), Ok(Format::Binary));
-        assert_eq!(format(input(Some("a.yaml"), None, None), json), Err(Exit::Conflict));
+        assert_eq!(
+            format(input(Some("a.yaml"), None, None), json),
+            Err(Exit::Conflict)
+        );
     }
 }

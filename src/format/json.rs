@@ -144,7 +144,7 @@ pub fn write_value(_source: &str, node: &Node, value: &Value<'_>) -> Result<Edit
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Float(value) if value.is_finite() => format!("{value:?}"),
+        Value::Float(value) if value.is_finite() => float_text(*value),
         Value::Float(_) => {
             return Err(CannotWrite(
                 "JSON has no spelling for NaN and infinities".to_owned(),
@@ -261,6 +261,21 @@ fn with_comma(source: &str, items: Span) -> Span {
             before.trim_ascii_end().len(),
             source.len() - after_blanks.len(),
         ),
+    }
+}
+
+/// The shortest digits that read back as this double, in the spelling of ECMAScript, which SOPS writes (spec 7.3): an
+/// exponent only below 1e-6 and from 1e21 on. Always with a point or an exponent, so that it stays a float.
+fn float_text(number: f64) -> String {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        return format!("{number:e}");
+    }
+    let text = number.to_string();
+    if text.contains('.') {
+        text
+    } else {
+        format!("{text}.0")
     }
 }
 

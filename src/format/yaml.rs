@@ -35,11 +35,7 @@ pub fn scan(source: &str) -> Result<Vec<Node>, ScanError> {
 ///
 /// # Errors
 /// [`ScanError`] if the key is not a string (spec 2).
-pub fn key<'a>(
-    source: &'a str,
-    nodes: &[Node],
-    node: &Node,
-) -> Result<Cow<'a, str>, ScanError> {
+pub fn key<'a>(source: &'a str, nodes: &[Node], node: &Node) -> Result<Cow<'a, str>, ScanError> {
     key::decode(source, nodes, node)
 }
 
@@ -66,25 +62,49 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
         Some(resolve::Resolved::Str) => Value::Str(text),
         Some(resolve::Resolved::Bytes(bytes)) => value::from_bytes(bytes),
         Some(resolve::Resolved::Time(None)) => {
-            return Err(ScanError::new(node.span, "the offset of this time is out of range"));
+            return Err(ScanError::new(
+                node.span,
+                "the offset of this time is out of range",
+            ));
         }
         Some(resolve::Resolved::Unsigned) => {
-            return Err(ScanError::new(node.span, "this integer is above 9223372036854775807")
-                .with_hint("put it in quotes"));
+            return Err(
+                ScanError::new(node.span, "this integer is above 9223372036854775807")
+                    .with_hint("put it in quotes"),
+            );
         }
         None => return Err(ScanError::new(node.span, "the tag does not fit this value")),
     })
 }
-pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit { Edit::new(node.inner, token) }
+pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit {
+    Edit::new(node.inner, token)
+}
 /// x
-pub fn write_value(_source: &str, node: &Node, _value: &Value<'_>, _ends_text: bool) -> Result<Edit, CannotWrite> { Ok(Edit::remove(node.inner)) }
+pub fn write_value(
+    _source: &str,
+    node: &Node,
+    _value: &Value<'_>,
+    _ends_text: bool,
+) -> Result<Edit, CannotWrite> {
+    Ok(Edit::remove(node.inner))
+}
 /// x
-pub fn write_item_comment(_source: &str, _nodes: &[Node], node: &Node, _text: &str) -> Edit { Edit::remove(node.inner) }
+pub fn write_item_comment(_source: &str, _nodes: &[Node], node: &Node, _text: &str) -> Edit {
+    Edit::remove(node.inner)
+}
 /// x
-pub fn attach(_source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> { vec![Edit::new(Span::at(0), block)] }
+pub fn attach(_source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> {
+    vec![Edit::new(Span::at(0), block)]
+}
 /// x
-pub fn detach(_source: &str, _nodes: &[Node]) -> Detached { Detached::default() }
+pub fn detach(_source: &str, _nodes: &[Node]) -> Detached {
+    Detached::default()
+}
 /// x
-pub fn emit_metadata(_metadata: &Tree) -> String { String::new() }
+pub fn emit_metadata(_metadata: &Tree) -> String {
+    String::new()
+}
 /// x
-pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[NodeId]) -> Vec<Edit> { Vec::new() }
+pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[NodeId]) -> Vec<Edit> {
+    Vec::new()
+}

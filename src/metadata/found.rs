@@ -53,7 +53,9 @@ fn unflattened(
             pairs.push((name.to_owned(), flat::from_line(text.expose())));
         }
     }
-    let borrowed = pairs.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let borrowed = pairs
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
     flat::unflatten(borrowed).map_err(|error| MetadataError {
         field: String::new(),
         problem: MetadataProblem::Names(error),

@@ -135,8 +135,7 @@ pub fn decrypt(
         .edits
         .iter()
         .any(|edit| edit.span.end() == source.len());
-    let ends_text =
-        metadata_at_end && !opening.keep_metadata && !source.ends_with('\n');
+    let ends_text = metadata_at_end && !opening.keep_metadata && !source.ends_with('\n');
     let cipher = Cipher::new(key)?;
     let OpenedLeaves {
         mut edits,

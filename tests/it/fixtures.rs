@@ -23,21 +23,29 @@ fn content(path: &Path, bytes: &[u8]) -> Content {
     let format = Format::of_path(path.to_str().expect("UTF-8"));
     if format == Format::Binary {
         let values = vec![("data".to_owned(), format!("{bytes:?}"))];
-        return Content { values, comments: Vec::new() };
+        return Content {
+            values,
+            comments: Vec::new(),
+        };
     }
     let text = std::str::from_utf8(bytes).expect("UTF-8");
-    let document = Document::parse(format, text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let document =
+        Document::parse(format, text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     let mut content = Content::default();
     document
         .walk(|step| {
             match step {
                 Step::Leaf { id, path, .. } => {
                     let value = document.value(document.node(id).expect("a node"))?;
-                    content.values.push((path.additional_data().to_owned(), spelled(&value)));
+                    content
+                        .values
+                        .push((path.additional_data().to_owned(), spelled(&value)));
                 }
                 Step::Comment { id, .. } => {
                     if let Value::Str(text) = document.value(document.node(id).expect("a node"))? {
-                        content.comments.extend(text.expose().lines().map(str::to_owned));
+                        content
+                            .comments
+                            .extend(text.expose().lines().map(str::to_owned));
                     }
                 }
                 Step::Enter { .. } | Step::Leave { .. } => {}
@@ -101,7 +109,11 @@ fn every_sealed_fixture_opens_to_its_twin() {
         let ran = world(identity).run([Path::new("decrypt"), &sealed]);
         assert_eq!(ran.code, Some(0), "{case}: {}", ran.stderr);
         let want = std::fs::read(&twin).expect("the twin");
-        assert_eq!(content(&sealed, &ran.stdout), content(&twin, &want), "{case}");
+        assert_eq!(
+            content(&sealed, &ran.stdout),
+            content(&twin, &want),
+            "{case}"
+        );
         opened += 1;
     }
     assert_eq!(opened, 34, "cases went missing");
@@ -113,7 +125,11 @@ fn every_random_file_opens_to_its_twin() {
     let mut opened = 0;
     for entry in std::fs::read_dir(sops_fixtures().join("random")).expect("the folder") {
         let sealed = entry.expect("an entry").path();
-        let name = sealed.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        let name = sealed
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("UTF-8")
+            .to_owned();
         if !name.contains(".sealed.") {
             continue;
         }
@@ -121,7 +137,11 @@ fn every_random_file_opens_to_its_twin() {
         let ran = world.run([Path::new("decrypt"), &sealed]);
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         let want = std::fs::read(&twin).expect("the twin");
-        assert_eq!(content(&sealed, &ran.stdout), content(&twin, &want), "{name}");
+        assert_eq!(
+            content(&sealed, &ran.stdout),
+            content(&twin, &want),
+            "{name}"
+        );
         opened += 1;
     }
     assert_eq!(opened, 66, "files went missing");
@@ -151,13 +171,22 @@ fn every_tampered_file_is_refused_with_the_code_of_sops() {
     let mut seen = 0;
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let path = entry.expect("an entry").path();
-        let name = path.file_stem().and_then(|name| name.to_str()).expect("UTF-8");
-        let (code, words) = expected.get(name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("UTF-8");
+        let (code, words) = expected
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not in the table"));
         let ran = world.run([Path::new("decrypt"), &path]);
         assert_eq!(ran.code, Some(*code), "{name}: {}", ran.stderr);
         assert!(ran.stdout.is_empty(), "{name} gave output");
         for word in words.iter().chain(&[".yaml"]) {
-            assert!(ran.stderr.contains(word), "{name}: `{word}` is not in: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains(word),
+                "{name}: `{word}` is not in: {}",
+                ran.stderr
+            );
         }
         seen += 1;
     }

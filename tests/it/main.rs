@@ -4,6 +4,12 @@
 #[path = "../../benches/corpus.rs"]
 mod bench_corpus;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod roundtrip;
+#[cfg(test)]
 mod spec_reader;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod tidy;

@@ -3,9 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sops_rs::format::Format;
-
-use crate::spec_reader;
+use crate::spec_reader::{self, Format, fixtures};
 use crate::support::{ALICE, World, sops_fixtures, testdata};
 
 /// Every file below `folder`, in order.
@@ -15,7 +13,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("no {folder:?}")) {
             let path = entry.expect("an entry").path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                found.push(path)
+            }
         }
     }
     found.sort();
@@ -24,7 +26,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Seals and opens one file with the program, and has the sealed text judged by the second reader.
 fn round_trip(world: &World, path: &Path) -> Vec<u8> {
-    let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("UTF-8");
     let sealed = world.path(name);
     let ran = world.run([
         Path::new("encrypt"),
@@ -37,7 +42,35 @@ fn round_trip(world: &World, path: &Path) -> Vec<u8> {
     ]);
     assert_eq!(ran.code, Some(0), "{path:?}: {}", ran.stderr);
     let text = world.read(name);
-    spec_reader::assert_well_sealed(&text, Format::of_path(name), name);
+    let format = Format::of_path(name);
+    let reading = spec_reader::accept(name, &text, format, &fixtures::keys("alice"));
+    if format != Format::Binary {
+        let plain = std::fs::read_to_string(path).expect("UTF-8");
+        let want = spec_reader::plain(&plain, format).expect("a readable plaintext");
+        let values = |leaves: &[spec_reader::Leaf]| -> Vec<(String, &str, String)> {
+            leaves
+                .iter()
+                .map(|leaf| (leaf.aad.clone(), leaf.kind, leaf.text()))
+                .collect()
+        };
+        assert_eq!(
+            values(&reading.leaves),
+            values(&want),
+            "{path:?}: values changed"
+        );
+    }
+    let due = reading
+        .comments
+        .iter()
+        .find(|comment| comment.due && !comment.sealed);
+    assert!(
+        due.is_none(),
+        "{path:?}: a comment that the rule seals is in clear: {due:?}"
+    );
+    assert!(
+        spec_reader::unopened(&reading).is_empty(),
+        "{path:?}: a sealed comment does not open"
+    );
     let ran = world.run([Path::new("decrypt"), &sealed]);
     assert_eq!(ran.code, Some(0), "{path:?}: {}\n{text}", ran.stderr);
     ran.stdout
@@ -92,16 +125,28 @@ fn every_exception_comes_back_as_documented() {
     let world = World::with_identity("alice");
     let mut seen = 0;
     for path in files(&testdata("exceptions")) {
-        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
-        let Some((stem, suffix)) = name.rsplit_once('.').filter(|(stem, _)| !stem.ends_with(".opened")) else {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("UTF-8")
+            .to_owned();
+        let Some((stem, suffix)) = name
+            .rsplit_once('.')
+            .filter(|(stem, _)| !stem.ends_with(".opened"))
+        else {
             continue;
         };
         if name == "README.md" {
             continue;
         }
-        let want = std::fs::read(path.with_file_name(format!("{stem}.opened.{suffix}"))).expect("the twin");
+        let want = std::fs::read(path.with_file_name(format!("{stem}.opened.{suffix}")))
+            .expect("the twin");
         let got = round_trip(&world, &path);
-        assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&want), "{name}");
+        assert_eq!(
+            String::from_utf8_lossy(&got),
+            String::from_utf8_lossy(&want),
+            "{name}"
+        );
         seen += 1;
     }
     assert!(seen >= 10, "files went missing");

@@ -13,7 +13,9 @@ pub(crate) fn sops_fixtures() -> PathBuf {
 
 /// A folder below `testdata/`.
 pub(crate) fn testdata(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(folder)
 }
 
 /// Alice's public key, the recipient of most fixtures.
@@ -74,7 +76,10 @@ impl World {
     }
 
     /// Writes a file in the work folder.
-    #[expect(clippy::disallowed_methods, reason = "a test may write its own files in place")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test may write its own files in place"
+    )]
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         if let Some(folder) = path.parent() {
@@ -95,7 +100,10 @@ impl World {
     }
 
     /// The program, ready to be run in the work folder.
-    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sops-rs"));
         self.prepare(&mut command);
         command.args(arguments);
@@ -127,7 +135,10 @@ impl World {
         input: &[u8],
     ) -> Ran {
         let mut command = self.command(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut stdin = child.stdin.take().expect("a pipe");
         // The program may end before it has read everything.

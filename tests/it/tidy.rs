@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The layers of `docs/architecture.md`, lowest first. A module imports from its own layer and from those above it in
 /// this table, never from those below.
 const LAYERS: &[&[&str]] = &[
-    &["span", "path", "value", "secret"],
+    &["span", "value", "secret", "random"],
     &["node", "edit", "tree"],
     &["format"],
     &["document"],

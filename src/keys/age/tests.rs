@@ -1,3 +1,5 @@
+//! The age service, held to fixtures, published vectors and real programs.
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

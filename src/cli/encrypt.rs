@@ -106,16 +106,28 @@ pub(crate) fn run(
         }
         Some(Outcome::Sealed(text)) => text,
         None => {
-            // Found out before anything is wrapped: it may cost a call to a key service.
+            // Found out before anything is wrapped: that may cost a call to a key service.
             if format != Format::Binary {
                 source.document(Exit::CannotRead)?;
             }
+            refuse_nothing(&source)?;
             let key = new_key(context, &creation, format)?;
             anew(context, &source, &creation.selection, key, allow_clear)?
         }
     };
     target.write(context, text.as_bytes(), Privacy::Public)?;
     Ok(Exit::Success)
+}
+
+/// A YAML file of no bytes has no document at all, not even an empty one (spec 7.2.1).
+fn refuse_nothing(source: &Source) -> Result<(), Failure> {
+    if source.format == Format::Yaml && source.bytes.is_empty() {
+        return Err(
+            Failure::new(Exit::NoDocument, format!("`{}` is empty", source.name))
+                .hint("write something into it, or start with `sops-rs edit`"),
+        );
+    }
+    Ok(())
 }
 
 /// A binary file that is an envelope, too, is sealed already; other formats find out when they are sealed.

@@ -15,21 +15,16 @@ use std::process::ExitCode;
 /// | 3 | the output cannot be written |
 /// | 4 | the result has no spelling in the output format |
 /// | 6 | an encryption context is malformed |
-/// | 7 | the path or value of `set` or `unset` is malformed |
 /// | 8 | options contradict each other |
-/// | 21 | the MAC could not be sealed |
 /// | 23 | the values could not be sealed |
 /// | 25 | a value could not be opened |
-/// | 49 | recipients cannot be changed in a file that does not exist |
 /// | 51 | the MAC is missing or does not fit |
-/// | 91 | the path of `--extract` is malformed |
 /// | 92 | the file has no document |
 /// | 100 | no file was named, or it does not exist |
 /// | 112 | a name stands twice in the decryption order |
 /// | 128 | the data key could not be unwrapped or wrapped |
 /// | 200 | the edited file was left unchanged |
 /// | 201 | there is no editor, or it failed |
-/// | 202 | the version of the file cannot be compared with ours |
 /// | 203 | the input is encrypted already |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,22 +41,14 @@ pub(crate) enum Exit {
     CannotEmit = 4,
     /// An encryption context is malformed.
     BadEncryptionContext = 6,
-    /// The path or value of `set` or `unset` is malformed.
-    BadSetting = 7,
     /// Options contradict each other.
     Conflict = 8,
-    /// The MAC could not be sealed.
-    CannotSealMac = 21,
     /// The values could not be sealed.
     CannotSeal = 23,
     /// A value could not be opened.
     CannotOpen = 25,
-    /// Recipients cannot be changed in a file that does not exist.
-    NoFileForKeys = 49,
     /// The MAC is missing or does not fit.
     MacMismatch = 51,
-    /// The path of `--extract` is malformed.
-    BadExtractPath = 91,
     /// The file has no document.
     NoDocument = 92,
     /// No file was named, or it does not exist.
@@ -74,8 +61,6 @@ pub(crate) enum Exit {
     Unchanged = 200,
     /// There is no editor, or it failed.
     EditorFailed = 201,
-    /// The version of the file cannot be compared with ours.
-    IncomparableVersion = 202,
     /// The input is encrypted already.
     AlreadyEncrypted = 203,
 }

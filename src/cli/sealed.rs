@@ -223,7 +223,7 @@ impl<'a> Sealed<'a> {
         let name = self.name;
         if let Some((number, line)) = count(|w| match w {
             Warning::CommentInClear(span) => Some(*span),
-            _ => None,
+            Warning::CommentNotOpened(_) | Warning::CommentNotText(_) => None,
         }) {
             context.warn(&format!(
                 "{number} comment(s) in `{name}` should be sealed but are in clear, the first in line {line}"
@@ -231,7 +231,7 @@ impl<'a> Sealed<'a> {
         }
         if let Some((number, line)) = count(|w| match w {
             Warning::CommentNotOpened(span) | Warning::CommentNotText(span) => Some(*span),
-            _ => None,
+            Warning::CommentInClear(_) => None,
         }) {
             context.warn(&format!(
                 "{number} sealed comment(s) in `{name}` do not open and were left as they are, the first in line {line}"

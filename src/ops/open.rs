@@ -14,6 +14,7 @@ use crate::ops::reuse::Reuse;
 use crate::secret::Plain;
 use crate::selection::{Selection, Tracker};
 use crate::value::{Type, Value, from_bytes};
+use zeroize::Zeroizing;
 
 /// The opened leaves of a document.
 #[derive(Debug)]
@@ -229,7 +230,7 @@ impl Opener<'_, '_> {
         id: NodeId,
         token: &Token<'_>,
         path: &Path,
-    ) -> Result<Option<(String, zeroize::Zeroizing<Vec<u8>>)>, DecryptError> {
+    ) -> Result<Option<OpenedComment>, DecryptError> {
         let own = path.additional_data();
         if let Ok(bytes) = self.cipher.open(token, own) {
             return Ok(Some((own.to_owned(), bytes)));
@@ -254,6 +255,9 @@ impl Opener<'_, '_> {
         Ok(None)
     }
 }
+
+/// The additional data a comment opened with, and what was in it.
+type OpenedComment = (String, Zeroizing<Vec<u8>>);
 
 /// The text of a value that must be text; empty for all else.
 pub(super) fn text_of<'v>(value: &'v Value<'_>) -> &'v str {

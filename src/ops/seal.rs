@@ -178,10 +178,10 @@ pub fn expand_aliases(
                 .is_some_and(|node| document.value(node).is_ok_and(|value| value.is_empty()));
             match (alias, sealed_at_home.get_mut(id)) {
                 (None, Some(home)) => *home = selected && !empty,
-                (Some(alias), Some(home)) if *home || (selected && !empty) => {
-                    if aliases.last() != Some(&alias) {
-                        aliases.push(alias);
-                    }
+                (Some(alias), Some(home))
+                    if (*home || (selected && !empty)) && aliases.last() != Some(&alias) =>
+                {
+                    aliases.push(alias);
                 }
                 _ => {}
             }

@@ -16,10 +16,13 @@ use crate::value::{self, Value};
 mod build;
 mod chars;
 mod key;
+mod metadata;
+mod quote;
 mod resolve;
 mod scalar;
 mod scan;
 mod tag;
+mod write;
 
 /// Finds every node of `source`.
 ///
@@ -35,7 +38,11 @@ pub fn scan(source: &str) -> Result<Vec<Node>, ScanError> {
 ///
 /// # Errors
 /// [`ScanError`] if the key is not a string (spec 2).
-pub fn key<'a>(source: &'a str, nodes: &[Node], node: &Node) -> Result<Cow<'a, str>, ScanError> {
+pub fn key<'a>(
+    source: &'a str,
+    nodes: &[Node],
+    node: &Node,
+) -> Result<Cow<'a, str>, ScanError> {
     key::decode(source, nodes, node)
 }
 
@@ -62,49 +69,60 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
         Some(resolve::Resolved::Str) => Value::Str(text),
         Some(resolve::Resolved::Bytes(bytes)) => value::from_bytes(bytes),
         Some(resolve::Resolved::Time(None)) => {
-            return Err(ScanError::new(
-                node.span,
-                "the offset of this time is out of range",
-            ));
+            return Err(ScanError::new(node.span, "the offset of this time is out of range"));
         }
         Some(resolve::Resolved::Unsigned) => {
-            return Err(
-                ScanError::new(node.span, "this integer is above 9223372036854775807")
-                    .with_hint("put it in quotes"),
-            );
+            return Err(ScanError::new(node.span, "this integer is above 9223372036854775807")
+                .with_hint("put it in quotes"));
         }
         None => return Err(ScanError::new(node.span, "the tag does not fit this value")),
     })
 }
-pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit {
-    Edit::new(node.inner, token)
+
+/// The edit that puts `token` in place of a scalar's value or a comment's text.
+///
+/// Quotes, block headers and anchors stay, but `+` becomes `-` and tags under which SOPS could not load a token go
+/// (spec 12.1). In a flow collection a bare value gets single quotes, and a value that had them gets a space before the
+/// closing quote, which SOPS ignores and [`write_value`] understands.
+#[must_use]
+pub fn write_token(source: &str, node: &Node, token: &str) -> Edit {
+    write::token(source, node, token)
 }
-/// x
+
+/// The edit that writes `value` in place of a scalar, or a text in place of a comment's, in the style that is there or
+/// in the nearest in which it reads back as this value.
+///
+/// # Errors
+/// [`CannotWrite`] for a comment of several lines and for bytes behind a tag of the user's own.
 pub fn write_value(
-    _source: &str,
+    source: &str,
     node: &Node,
-    _value: &Value<'_>,
-    _ends_text: bool,
+    value: &Value<'_>,
+    ends_text: bool,
 ) -> Result<Edit, CannotWrite> {
-    Ok(Edit::remove(node.inner))
+    write::value(source, node, value, ends_text)
 }
-/// x
-pub fn write_item_comment(_source: &str, _nodes: &[Node], node: &Node, _text: &str) -> Edit {
-    Edit::remove(node.inner)
+
+/// The edit that turns a list item which is a comment token into a comment, or removes it in a flow sequence.
+#[must_use]
+pub fn write_item_comment(source: &str, _nodes: &[Node], node: &Node, text: &str) -> Edit {
+    write::item_comment(source, node, text)
 }
-/// x
-pub fn attach(_source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> {
-    vec![Edit::new(Span::at(0), block)]
+
+/// The edits that add `block` as the last entry of every document, and remove `%YAML 1.2`, which SOPS cannot load.
+#[must_use]
+pub fn attach(source: &str, nodes: &[Node], block: &str) -> Vec<Edit> {
+    metadata::attach(source, nodes, block)
 }
-/// x
-pub fn detach(_source: &str, _nodes: &[Node]) -> Detached {
-    Detached::default()
+
+/// Finds the `sops` entries of all documents, and the edits that take them out.
+#[must_use]
+pub fn detach(source: &str, nodes: &[Node]) -> Detached {
+    metadata::detach(source, nodes)
 }
-/// x
-pub fn emit_metadata(_metadata: &Tree) -> String {
-    String::new()
-}
-/// x
-pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[NodeId]) -> Vec<Edit> {
-    Vec::new()
+
+/// The entry `sops:` with this value, byte for byte as SOPS prints it.
+#[must_use]
+pub fn emit_metadata(metadata: &Tree) -> String {
+    metadata::emit::block(metadata)
 }

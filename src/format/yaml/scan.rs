@@ -177,6 +177,8 @@ impl<'a> Scanner<'a> {
     fn fetch(&mut self) -> Result<(), ScanError> {
         self.skip_to_token()?;
         if self.at >= self.bytes.len() {
+            // No key of the last line can find its `:` any more.
+            self.begin_line();
             self.unroll(None);
             self.drop_key()?;
             self.key_allowed = false;
@@ -373,11 +375,15 @@ impl<'a> Scanner<'a> {
 
     /// Reads a comment that follows the last token on its line.
     fn line_comment(&mut self) {
+<<<<<<< HEAD
         if self
             .queue
             .back()
             .is_none_or(|last| last.span.end() < self.line_start)
         {
+=======
+        if self.queue.back().is_none_or(|last| last.span.end() <= self.line_start) {
+>>>>>>> 761ab17 (Write tokens, values and metadata into YAML in the style that is there)
             return;
         }
         let mut peek = self.at;

@@ -379,17 +379,23 @@ impl<'a> Table<'a> {
         comments: &mut Comments,
     ) -> Result<(), ScanError> {
         if self.key_is_next() {
-            return Err(collection_key(Span::new(start, start + 1)));
+            return Err(collection_key(Span::at(start)));
         }
         if flow {
             self.flush(start, comments);
         } else {
+<<<<<<< HEAD
             while comments
                 .front()
                 .is_some_and(|next| next.line && next.span.start() < start)
             {
                 self.take_comment(comments);
             }
+=======
+            while comments.front().is_some_and(|next| next.line && next.span.start() < start)
+                && self.take_comment(comments)
+            {}
+>>>>>>> 761ab17 (Write tokens, values and metadata into YAML in the style that is there)
         }
         let id = self.push(kind, Span::at(start), props, flow)?;
         self.name(props, Target::Node(id));

@@ -1,0 +1,374 @@
+//! The edits that put a token in place of a value, and a value in place of a token, in the style that is there
+//! (spec 12.1).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::chars::{break_len, byte, column, is_blank, line_end, line_start};
+use super::quote::{
+    block_lines, can_be_block, can_be_plain, double, needs_indicator, single, unfold,
+};
+use super::scalar::{content_indent, decode, needs_folding, parent_indent};
+use super::scan::scalars::{Chomp, Header};
+use crate::edit::Edit;
+use crate::format::CannotWrite;
+use crate::node::{Form, Kind, Node, Tag};
+use crate::span::Span;
+use crate::value::{Value, float_text};
+
+/// See [`super::write_token`].
+pub(super) fn token(source: &str, node: &Node, token: &str) -> Edit {
+    let replaced = match (node.kind, node.form, node.flow) {
+        (Kind::Comment, ..) => return Edit::new(node.inner, token),
+        (_, Form::Literal | Form::Folded, _) => return without_tag(source, node, block_token(source, node, token)),
+        (_, Form::Single, true) => Edit::new(node.inner, format!("{token} ")),
+        (_, Form::Single | Form::Double, _) => Edit::new(node.inner, token),
+        (_, _, true) => Edit::new(node.span, format!("'{token}'")),
+        (_, _, false) => Edit::new(node.span, token),
+    };
+    without_tag(source, node, replaced)
+}
+
+/// Extends the edit to remove a tag under which SOPS could not load a token.
+fn without_tag(source: &str, node: &Node, edit: Edit) -> Edit {
+    let misfits = matches!(
+        node.tag,
+        Tag::Int | Tag::Float | Tag::Bool | Tag::Null | Tag::Timestamp | Tag::Binary
+    );
+    if !misfits {
+        return edit;
+    }
+    let bytes = source.as_bytes();
+    let mut start = node.props.start();
+    while byte(bytes, start) == b'&' {
+        while start < node.props.end() && !is_blank(bytes, start) && break_len(bytes, start) == 0 {
+            start += 1;
+        }
+        while start < node.props.end() && byte(bytes, start) != b'!' {
+            start += 1;
+        }
+    }
+    let mut end = start;
+    while end < edit.span.start() && !is_blank(bytes, end) && break_len(bytes, end) == 0 {
+        end += 1;
+    }
+    while end < edit.span.start() && is_blank(bytes, end) {
+        end += 1;
+    }
+    let kept = source.get(end..edit.span.start()).unwrap_or_default();
+    Edit::new(Span::new(start, edit.span.end()), format!("{kept}{}", edit.text.as_str()))
+}
+
+/// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
+fn block_token(source: &str, node: &Node, token: &str) -> Edit {
+    let bytes = source.as_bytes();
+    let Some(block) = Block::of(source, node) else { return Edit::new(node.inner, token) };
+    let indent = " ".repeat(block.indent);
+    if block.header.chomp != Chomp::Keep {
+        return Edit::new(node.inner, format!("{indent}{token}"));
+    }
+    let start = block.header.end;
+    let indicators = source.get(node.span.start()..start).unwrap_or_default().replace('+', "-");
+    let line = source.get(start..node.inner.start()).unwrap_or_default();
+    let text_end = content_end(source, node.inner);
+    let broken = source.get(text_end..text_end + break_len(bytes, text_end)).unwrap_or_default();
+    let text = format!("{indicators}{line}{indent}{token}{broken}");
+    Edit::new(Span::new(node.span.start(), node.inner.end()), text)
+}
+
+/// Where the last line of a block's content ends, before the line breaks that `+` keeps.
+fn content_end(source: &str, inner: Span) -> usize {
+    let bytes = source.as_bytes();
+    let (mut at, mut end) = (inner.start(), inner.start());
+    while at < inner.end() {
+        let line = line_end(bytes, at).min(inner.end());
+        let blank = bytes.get(at..line).is_some_and(|line| line.iter().all(|&byte| byte == b' '));
+        if !blank || end == inner.start() && line < inner.end() {
+            end = line;
+        }
+        at = line + break_len(bytes, line).max(1);
+    }
+    end
+}
+
+/// A block scalar's header and indentation.
+struct Block {
+    header: Header,
+    parent: usize,
+    indent: usize,
+}
+
+impl Block {
+    fn of(source: &str, node: &Node) -> Option<Self> {
+        let header = Header::parse(source.as_bytes(), node.span.start() + 1)?;
+        let parent = parent_indent(source, node.span, node.key);
+        let found = content_indent(source, header, node.span, node.inner, node.key);
+        let all_blank = node.inner.of(source).bytes().all(|byte| matches!(byte, b' ' | b'\n' | b'\r'));
+        let indent = if header.indent == 0 && all_blank { parent + 2 } else { found };
+        Some(Self { header, parent, indent })
+    }
+}
+
+/// See [`super::write_value`].
+pub(super) fn value(
+    source: &str,
+    node: &Node,
+    value: &Value<'_>,
+    ends_text: bool,
+) -> Result<Edit, CannotWrite> {
+    let text = match value {
+        Value::Str(text) => Cow::Borrowed(text.expose()),
+        Value::Bytes(_) if node.kind == Kind::Comment || keeps_text(node) => {
+            return Err(CannotWrite("bytes cannot be written here".to_owned()));
+        }
+        Value::Bytes(bytes) => {
+            let encoded = format!("!!binary \"{}\"", STANDARD.encode(bytes.as_slice()));
+            return Ok(whole(source, node, &encoded));
+        }
+        other => Cow::Owned(bare(other)),
+    };
+    if node.kind == Kind::Comment {
+        return comment(node, &text);
+    }
+    if !matches!(value, Value::Str(_)) && !keeps_text(node) {
+        return Ok(whole(source, node, &text));
+    }
+    Ok(string(source, node, &text, ends_text))
+}
+
+/// Whether what stands behind the node's tag is a string whatever it looks like.
+fn keeps_text(node: &Node) -> bool {
+    matches!(node.tag, Tag::Str | Tag::Other | Tag::Merge)
+}
+
+/// A value that is not a string, as it is written without quotes.
+fn bare(value: &Value<'_>) -> String {
+    match value {
+        Value::Float(number) if number.is_nan() => ".nan".to_owned(),
+        Value::Float(number) if number.is_infinite() => {
+            if *number > 0.0 { ".inf" } else { "-.inf" }.to_owned()
+        }
+        Value::Float(number) => {
+            let text = float_text(*number);
+            if text.contains('.') { text } else { format!("{text}.0") }
+        }
+        Value::Bool(value) => value.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Time(time) => time.as_str().to_owned(),
+        Value::Null | Value::Str(_) | Value::Bytes(_) => "null".to_owned(),
+    }
+}
+
+fn comment(node: &Node, text: &str) -> Result<Edit, CannotWrite> {
+    if needs_folding(text) || text.chars().any(|c| !super::quote::is_printable(c)) {
+        return Err(CannotWrite("a comment must be one line of printable text".to_owned()));
+    }
+    Ok(Edit::new(node.inner, text))
+}
+
+/// Replaces all of a scalar. A comment behind a block's header stays, now behind the value.
+fn whole(source: &str, node: &Node, text: &str) -> Edit {
+    let mut kept = "";
+    if matches!(node.form, Form::Literal | Form::Folded) {
+        let bytes = source.as_bytes();
+        let header = Header::parse(bytes, node.span.start() + 1).map_or(node.span.start(), |header| header.end);
+        kept = source.get(header..line_end(bytes, header)).unwrap_or_default();
+    }
+    Edit::new(node.span, format!("{text}{kept}"))
+}
+
+fn string(source: &str, node: &Node, text: &str, ends_text: bool) -> Edit {
+    let tagged = keeps_text(node);
+    let plain = || can_be_plain(text, node.flow, tagged).then(|| Edit::new(node.span, text));
+    let single = || single(text).map(|text| Edit::new(node.span, format!("'{text}'")));
+    let in_double = || whole(source, node, &format!("\"{}\"", double(text)));
+    match node.form {
+        Form::Literal | Form::Folded => {
+            block(source, node, text, ends_text).unwrap_or_else(in_double)
+        }
+        Form::Double => in_double(),
+        Form::Single if node.flow && !node.inner.of(source).ends_with(' ') => {
+            plain().or_else(single).unwrap_or_else(in_double)
+        }
+        Form::Single => single().unwrap_or_else(in_double),
+        _ if node.flow => plain().or_else(single).unwrap_or_else(in_double),
+        _ => plain()
+            .or_else(|| new_block(source, node, text, ends_text))
+            .unwrap_or_else(in_double),
+    }
+}
+
+/// Writes into the block that is there; `None` if the text cannot be a block.
+fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
+    let block = Block::of(source, node)?;
+    let folded = node.form == Form::Folded;
+    let lines = if folded { Cow::Owned(unfold(text)) } else { Cow::Borrowed(text) };
+    let place = Place {
+        start: node.span.start(),
+        end: node.inner.end(),
+        behind: source.get(block.header.end..node.inner.start())?,
+        parent: block.parent,
+        indent: block.indent,
+        explicit: block.header.indent > 0,
+        chomp: Some(block.header.chomp),
+        ends_text,
+    };
+    let mark = if folded { '>' } else { '|' };
+    if let Some(edit) = place.write(source, mark, &lines).filter(|edit| !folded || reads_as(edit, node, text)) {
+        return Some(edit);
+    }
+    place.write(source, '|', text)
+}
+
+/// Writes a literal block where a plain scalar was.
+fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
+    let bytes = source.as_bytes();
+    if !text.contains('\n') || line_end(bytes, node.span.end()) != node.span.end() {
+        return None;
+    }
+    let key = node.key?;
+    let dash = key.of(source) == "-" && is_blank(bytes, key.end());
+    let parent = parent_indent(source, node.span, node.key);
+    let behind = newline(source);
+    let place = Place {
+        start: node.span.start(),
+        end: node.span.end(),
+        behind,
+        parent,
+        indent: parent + if dash { 2 } else { 4 },
+        explicit: false,
+        chomp: None,
+        ends_text,
+    };
+    place.write(source, '|', text)
+}
+
+/// Where a block is written.
+struct Place<'a> {
+    start: usize,
+    end: usize,
+    /// What stands between the indicators and the content: a comment, and the line break.
+    behind: &'a str,
+    parent: usize,
+    indent: usize,
+    /// Whether the header says the indentation already.
+    explicit: bool,
+    chomp: Option<Chomp>,
+    ends_text: bool,
+}
+
+impl Place<'_> {
+    /// The block with this mark and these lines; `None` if it could not be read back.
+    fn write(&self, source: &str, mark: char, text: &str) -> Option<Edit> {
+        let bytes = source.as_bytes();
+        let content = text.trim_end_matches('\n');
+        let breaks = text.len() - content.len();
+        let chomp = self.chomp(breaks, content.is_empty());
+        let indicator = if self.explicit || needs_indicator(text) {
+            let columns = self.indent.checked_sub(self.parent)?;
+            if !(1..=9).contains(&columns) {
+                return None;
+            }
+            columns.to_string()
+        } else {
+            String::new()
+        };
+        let followed = break_len(bytes, self.end) > 0 || line_start(bytes, self.end) == self.end;
+        let blank_behind = chomp == Chomp::Keep && self.blank_line_behind(bytes);
+        if !can_be_block(text) || blank_behind || self.ends_text && breaks > 0 {
+            return None;
+        }
+        let sign = match chomp {
+            Chomp::Clip => "",
+            Chomp::Strip => "-",
+            Chomp::Keep => "+",
+        };
+        let newline = newline(source);
+        let lines = block_lines(content, self.indent, newline);
+        // The line break behind the block ends its last line.
+        let missing = match chomp {
+            _ if content.is_empty() => breaks.saturating_sub(1),
+            Chomp::Keep => breaks - 1,
+            Chomp::Clip | Chomp::Strip => 0,
+        };
+        let missing = missing + usize::from(!followed && breaks > 0);
+        let tail = newline.repeat(missing);
+        let text = format!("{mark}{indicator}{sign}{}{lines}{tail}", self.behind);
+        Some(Edit::new(Span::new(self.start, self.end), text))
+    }
+
+    /// The chomping that gives this number of line breaks at the end.
+    fn chomp(&self, breaks: usize, empty: bool) -> Chomp {
+        match (breaks, self.chomp) {
+            (0, Some(Chomp::Clip)) if self.ends_text => Chomp::Clip,
+            (0, _) => Chomp::Strip,
+            (1, Some(Chomp::Clip) | None) if !empty => Chomp::Clip,
+            _ => Chomp::Keep,
+        }
+    }
+
+    /// Whether an empty line follows, which `+` would make part of the value.
+    fn blank_line_behind(&self, bytes: &[u8]) -> bool {
+        let mut at = self.end + break_len(bytes, self.end);
+        while byte(bytes, at) == b' ' {
+            at += 1;
+        }
+        break_len(bytes, at) > 0
+    }
+}
+
+/// Whether the block in `edit` is read as `text`.
+fn reads_as(edit: &Edit, node: &Node, text: &str) -> bool {
+    let inner_start = line_end(edit.text.as_bytes(), 0);
+    let start = inner_start + break_len(edit.text.as_bytes(), inner_start);
+    let all = format!("{}\n", edit.text.as_str());
+    let keeps = edit.text.get(..inner_start).is_some_and(|header| header.contains('+'));
+    let end = if keeps { all.len() } else { edit.text.len() };
+    let explicit = Header::parse(edit.text.as_bytes(), 1).is_some_and(|header| header.indent > 0);
+    let (span, inner) = (Span::new(0, end), Span::new(start, end));
+    !explicit && decode(&all, node.form, span, inner, None) == text
+}
+
+/// The line break of the file: CRLF if its first one is.
+pub(super) fn newline(source: &str) -> &'static str {
+    match source.find('\n') {
+        Some(at) if at > 0 && byte(source.as_bytes(), at - 1) == b'\r' => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// See [`super::write_item_comment`].
+pub(super) fn item_comment(source: &str, node: &Node, text: &str) -> Edit {
+    let bytes = source.as_bytes();
+    if !node.flow {
+        let dash = node.key.unwrap_or(node.span);
+        let pad = format!("{}{}#", newline(source), " ".repeat(column(bytes, dash.start())));
+        let text = text.replace("\r\n", "\n").replace(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}'], &pad);
+        return Edit::new(Span::new(dash.start(), node.span.end()), format!("#{text}"));
+    }
+    let mut start = node.props.start().min(node.span.start());
+    let mut end = skip_space(bytes, node.span.end());
+    if byte(bytes, end) == b',' {
+        end += 1;
+        while is_blank(bytes, end) {
+            end += 1;
+        }
+        return Edit::remove(Span::new(start, end));
+    }
+    while start > 0 && matches!(byte(bytes, start - 1), b' ' | b'\t' | b'\n' | b'\r') {
+        start -= 1;
+    }
+    if start > 0 && byte(bytes, start - 1) == b',' {
+        return Edit::remove(Span::new(start - 1, node.span.end()));
+    }
+    Edit::remove(node.span)
+}
+
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(byte(bytes, at), b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    at
+}

@@ -38,11 +38,7 @@ pub fn scan(source: &str) -> Result<Vec<Node>, ScanError> {
 ///
 /// # Errors
 /// [`ScanError`] if the key is not a string (spec 2).
-pub fn key<'a>(
-    source: &'a str,
-    nodes: &[Node],
-    node: &Node,
-) -> Result<Cow<'a, str>, ScanError> {
+pub fn key<'a>(source: &'a str, nodes: &[Node], node: &Node) -> Result<Cow<'a, str>, ScanError> {
     key::decode(source, nodes, node)
 }
 
@@ -69,11 +65,16 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
         Some(resolve::Resolved::Str) => Value::Str(text),
         Some(resolve::Resolved::Bytes(bytes)) => value::from_bytes(bytes),
         Some(resolve::Resolved::Time(None)) => {
-            return Err(ScanError::new(node.span, "the offset of this time is out of range"));
+            return Err(ScanError::new(
+                node.span,
+                "the offset of this time is out of range",
+            ));
         }
         Some(resolve::Resolved::Unsigned) => {
-            return Err(ScanError::new(node.span, "this integer is above 9223372036854775807")
-                .with_hint("put it in quotes"));
+            return Err(
+                ScanError::new(node.span, "this integer is above 9223372036854775807")
+                    .with_hint("put it in quotes"),
+            );
         }
         None => return Err(ScanError::new(node.span, "the tag does not fit this value")),
     })
@@ -128,4 +129,6 @@ pub fn emit_metadata(metadata: &Tree) -> String {
 }
 
 /// x
-pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[usize]) -> Vec<Edit> { Vec::new() }
+pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[usize]) -> Vec<Edit> {
+    Vec::new()
+}

@@ -68,7 +68,9 @@ pub(super) fn build(source: &str) -> Result<Vec<Node>, ScanError> {
         }
     }
     let end = source.len();
-    let Builder { mut scanner, table, .. } = builder;
+    let Builder {
+        mut scanner, table, ..
+    } = builder;
     table.finish(&mut scanner.comments, end)
 }
 
@@ -128,7 +130,11 @@ impl Builder<'_> {
             State::PairValue => self.pair_value(),
             State::PairEnd => {
                 let next = self.peek()?;
-                self.table.close(self.table.last_end, next.span.start(), &mut self.scanner.comments)?;
+                self.table.close(
+                    self.table.last_end,
+                    next.span.start(),
+                    &mut self.scanner.comments,
+                )?;
                 Ok(Some(State::FlowSequenceEntry { first: false }))
             }
             State::FlowMappingKey { first } => self.flow_mapping_key(first),
@@ -165,11 +171,15 @@ impl Builder<'_> {
             next = self.peek()?;
         }
         if next.token != Token::DocumentStart {
-            return Err(ScanError::new(next.span, "`---` must stand before this")
-                .with_hint("a document ends where the indentation does; a new one begins with `---`"));
+            return Err(
+                ScanError::new(next.span, "`---` must stand before this").with_hint(
+                    "a document ends where the indentation does; a new one begins with `---`",
+                ),
+            );
         }
         self.states.push(State::DocumentEnd);
-        self.table.begin_document(Some(next.span), &mut self.scanner.comments);
+        self.table
+            .begin_document(Some(next.span), &mut self.scanner.comments);
         self.skip();
         Ok(Some(State::DocumentContent))
     }
@@ -192,7 +202,8 @@ impl Builder<'_> {
 
     fn document_end(&mut self) -> Result<Option<State>, ScanError> {
         let next = self.peek()?;
-        self.table.end_document(next.span.start(), &mut self.scanner.comments);
+        self.table
+            .end_document(next.span.start(), &mut self.scanner.comments);
         if next.token == Token::DocumentEnd {
             self.skip();
         }
@@ -215,7 +226,13 @@ impl Builder<'_> {
         match next.token {
             Token::BlockEntry if room == Room::Indentless => {
                 let column = self.table.column();
-                self.table.open_sequence(next.span.start(), props, Some(column), false, comments)?;
+                self.table.open_sequence(
+                    next.span.start(),
+                    props,
+                    Some(column),
+                    false,
+                    comments,
+                )?;
                 Ok(Some(State::IndentlessEntry))
             }
             Token::Scalar(form, inner) => {
@@ -224,25 +241,37 @@ impl Builder<'_> {
                 Ok(self.pop())
             }
             Token::FlowSequence => {
-                self.table.open_sequence(next.span.start(), props, None, true, comments)?;
+                self.table
+                    .open_sequence(next.span.start(), props, None, true, comments)?;
                 self.skip();
                 Ok(Some(State::FlowSequenceEntry { first: true }))
             }
             Token::FlowMapping => {
-                self.table.open_mapping(next.span.start(), props, None, true, comments)?;
+                self.table
+                    .open_mapping(next.span.start(), props, None, true, comments)?;
                 self.skip();
                 Ok(Some(State::FlowMappingKey { first: true }))
             }
             Token::BlockSequence(column) if room != Room::Flow => {
-                self.table.open_sequence(next.span.start(), props, Some(column), false, comments)?;
+                self.table.open_sequence(
+                    next.span.start(),
+                    props,
+                    Some(column),
+                    false,
+                    comments,
+                )?;
                 self.skip();
                 Ok(Some(State::SequenceEntry))
             }
             Token::BlockMapping(column) | Token::FirstKey(column) if room != Room::Flow => {
-                self.table.open_mapping(next.span.start(), props, Some(column), false, comments)?;
+                self.table
+                    .open_mapping(next.span.start(), props, Some(column), false, comments)?;
                 self.skip();
                 if matches!(next.token, Token::FirstKey(_)) {
-                    self.current = Some(Placed { token: Token::Key, span: next.span });
+                    self.current = Some(Placed {
+                        token: Token::Key,
+                        span: next.span,
+                    });
                 }
                 Ok(Some(State::MappingKey))
             }
@@ -290,7 +319,11 @@ impl Builder<'_> {
                 self.skip();
                 let after = self.peek()?;
                 if matches!(after.token, Token::BlockEntry | Token::BlockEnd) {
-                    self.table.empty(next.span.end(), Props::default(), &mut self.scanner.comments)?;
+                    self.table.empty(
+                        next.span.end(),
+                        Props::default(),
+                        &mut self.scanner.comments,
+                    )?;
                     return Ok(Some(State::SequenceEntry));
                 }
                 self.states.push(State::SequenceEntry);
@@ -305,15 +338,27 @@ impl Builder<'_> {
     fn indentless_entry(&mut self) -> Result<Option<State>, ScanError> {
         let next = self.peek()?;
         if next.token != Token::BlockEntry {
-            let ends = if next.token == Token::BlockEnd { next.span.start() } else { 0 };
-            self.table.close(self.table.last_end, ends, &mut self.scanner.comments)?;
+            let ends = if next.token == Token::BlockEnd {
+                next.span.start()
+            } else {
+                0
+            };
+            self.table
+                .close(self.table.last_end, ends, &mut self.scanner.comments)?;
             return Ok(self.pop());
         }
         self.table.dash(next.span);
         self.skip();
         let after = self.peek()?;
-        if matches!(after.token, Token::BlockEntry | Token::Key | Token::Value | Token::BlockEnd) {
-            self.table.empty(next.span.end(), Props::default(), &mut self.scanner.comments)?;
+        if matches!(
+            after.token,
+            Token::BlockEntry | Token::Key | Token::Value | Token::BlockEnd
+        ) {
+            self.table.empty(
+                next.span.end(),
+                Props::default(),
+                &mut self.scanner.comments,
+            )?;
             return Ok(Some(State::IndentlessEntry));
         }
         self.states.push(State::IndentlessEntry);
@@ -321,7 +366,11 @@ impl Builder<'_> {
     }
 
     fn close_block(&mut self, end: Placed) -> Result<Option<State>, ScanError> {
-        self.table.close(self.table.last_end, end.span.start(), &mut self.scanner.comments)?;
+        self.table.close(
+            self.table.last_end,
+            end.span.start(),
+            &mut self.scanner.comments,
+        )?;
         self.skip();
         Ok(self.pop())
     }
@@ -333,7 +382,11 @@ impl Builder<'_> {
                 self.skip();
                 let after = self.peek()?;
                 if matches!(after.token, Token::Key | Token::Value | Token::BlockEnd) {
-                    self.table.empty(next.span.end(), Props::default(), &mut self.scanner.comments)?;
+                    self.table.empty(
+                        next.span.end(),
+                        Props::default(),
+                        &mut self.scanner.comments,
+                    )?;
                     return Ok(Some(State::MappingValue));
                 }
                 self.states.push(State::MappingValue);
@@ -357,7 +410,8 @@ impl Builder<'_> {
                 return self.node(Room::Indentless);
             }
         }
-        self.table.empty(end, Props::default(), &mut self.scanner.comments)?;
+        self.table
+            .empty(end, Props::default(), &mut self.scanner.comments)?;
         Ok(Some(State::MappingKey))
     }
 
@@ -370,7 +424,8 @@ impl Builder<'_> {
             if next.token == Token::Key {
                 let start = next.span.start();
                 let comments = &mut self.scanner.comments;
-                self.table.open_mapping(start, Props::default(), None, true, comments)?;
+                self.table
+                    .open_mapping(start, Props::default(), None, true, comments)?;
                 self.skip();
                 return Ok(Some(State::PairKey));
             }
@@ -388,19 +443,24 @@ impl Builder<'_> {
             return Err(ScanError::new(next.span, otherwise));
         }
         self.skip();
-        self.table.after_comma(next.span.end(), &mut self.scanner.comments);
+        self.table
+            .after_comma(next.span.end(), &mut self.scanner.comments);
         self.peek()
     }
 
     fn close_flow(&mut self, end: Placed) -> Result<Option<State>, ScanError> {
         self.skip();
-        self.table.close(end.span.end(), end.span.start(), &mut self.scanner.comments)?;
+        self.table
+            .close(end.span.end(), end.span.start(), &mut self.scanner.comments)?;
         Ok(self.pop())
     }
 
     fn pair_key(&mut self) -> Result<Option<State>, ScanError> {
         let next = self.peek()?;
-        if matches!(next.token, Token::Value | Token::FlowEntry | Token::FlowSequenceEnd) {
+        if matches!(
+            next.token,
+            Token::Value | Token::FlowEntry | Token::FlowSequenceEnd
+        ) {
             // go-yaml steps over this token, whatever it is, and then reads another structure than was written.
             return Err(ScanError::new(next.span, "an empty key in a list"));
         }
@@ -420,7 +480,8 @@ impl Builder<'_> {
                 return self.node(Room::Flow);
             }
         }
-        self.table.empty(end, Props::default(), &mut self.scanner.comments)?;
+        self.table
+            .empty(end, Props::default(), &mut self.scanner.comments)?;
         Ok(Some(State::PairEnd))
     }
 
@@ -433,9 +494,13 @@ impl Builder<'_> {
             if next.token == Token::Key {
                 self.skip();
                 let after = self.peek()?;
-                if matches!(after.token, Token::Value | Token::FlowEntry | Token::FlowMappingEnd) {
+                if matches!(
+                    after.token,
+                    Token::Value | Token::FlowEntry | Token::FlowMappingEnd
+                ) {
                     let at = next.span.end();
-                    self.table.empty(at, Props::default(), &mut self.scanner.comments)?;
+                    self.table
+                        .empty(at, Props::default(), &mut self.scanner.comments)?;
                     return Ok(Some(State::FlowMappingValue { empty: false }));
                 }
                 self.states.push(State::FlowMappingValue { empty: false });
@@ -461,7 +526,8 @@ impl Builder<'_> {
                 return self.node(Room::Flow);
             }
         }
-        self.table.empty(end, Props::default(), &mut self.scanner.comments)?;
+        self.table
+            .empty(end, Props::default(), &mut self.scanner.comments)?;
         Ok(Some(State::FlowMappingKey { first: false }))
     }
 }

@@ -71,7 +71,9 @@ pub(super) fn line_end(bytes: &[u8], from: usize) -> usize {
 pub(super) fn line_start(bytes: &[u8], at: usize) -> usize {
     let mut start = at.min(bytes.len());
     loop {
-        let Some(before) = start.checked_sub(1) else { return bom_len(bytes) };
+        let Some(before) = start.checked_sub(1) else {
+            return bom_len(bytes);
+        };
         let ended = match byte(bytes, before) {
             b'\n' => true,
             // Between CR and LF there is no line.
@@ -99,7 +101,11 @@ pub(super) fn char_count(bytes: &[u8]) -> usize {
 
 /// Length of the byte order mark at the start: 3 or 0.
 pub(super) fn bom_len(bytes: &[u8]) -> usize {
-    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 }
+    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
+        3
+    } else {
+        0
+    }
 }
 
 /// Refuses characters that no YAML text may hold (spec 7.2.1), and a byte order mark behind the start: go-yaml takes
@@ -129,14 +135,18 @@ fn check_slowly(bytes: &[u8], from: usize, to: usize) -> Result<(), ScanError> {
             0xEF if second == 0xBF && third >= 0xBE => 3,
             0xEF if second == 0xBB && third == 0xBF => {
                 let span = Span::new(at, at + 3);
-                return Err(ScanError::new(span, "a byte order mark in the middle of the text")
-                    .with_hint("remove it, or write it as \"\\uFEFF\" in double quotes"));
+                return Err(
+                    ScanError::new(span, "a byte order mark in the middle of the text")
+                        .with_hint("remove it, or write it as \"\\uFEFF\" in double quotes"),
+                );
             }
             _ => continue,
         };
         let span = Span::new(at, at + len);
-        return Err(ScanError::new(span, "control characters are not allowed in YAML")
-            .with_hint("write it as an escape in double quotes, such as \"\\x07\""));
+        return Err(
+            ScanError::new(span, "control characters are not allowed in YAML")
+                .with_hint("write it as an escape in double quotes, such as \"\\x07\""),
+        );
     }
     Ok(())
 }
@@ -147,9 +157,16 @@ mod tests {
 
     #[test]
     fn there_are_six_line_breaks() {
-        for (text, len) in
-            [("\n", 1), ("\r", 1), ("\r\n", 2), ("\u{85}", 2), ("\u{2028}", 3), ("\u{2029}", 3), ("é", 0), ("", 0)]
-        {
+        for (text, len) in [
+            ("\n", 1),
+            ("\r", 1),
+            ("\r\n", 2),
+            ("\u{85}", 2),
+            ("\u{2028}", 3),
+            ("\u{2029}", 3),
+            ("é", 0),
+            ("", 0),
+        ] {
             assert_eq!(break_len(text.as_bytes(), 0), len, "{text:?}");
         }
         assert_eq!(line_end("é–\u{2028}x".as_bytes(), 0), 5);
@@ -160,7 +177,15 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused_where_they_stand() {
-        for text in ["a\u{7}", "a\u{0}", "a\u{7f}", "a\u{80}", "a\u{fffe}", "a\u{ffff}", "a\u{feff}"] {
+        for text in [
+            "a\u{7}",
+            "a\u{0}",
+            "a\u{7f}",
+            "a\u{80}",
+            "a\u{fffe}",
+            "a\u{ffff}",
+            "a\u{feff}",
+        ] {
             assert_eq!(check(text).unwrap_err().span.start(), 1, "{text:?}");
         }
         for text in ["\u{feff}a", "a\t\u{85}\u{a0}\u{2028}\u{fffd}😀"] {

@@ -25,7 +25,9 @@ pub(super) fn decode<'a>(
     nodes: &[Node],
     node: &Node,
 ) -> Result<Cow<'a, str>, ScanError> {
-    let Some(span) = node.key else { return Ok(Cow::Borrowed("")) };
+    let Some(span) = node.key else {
+        return Ok(Cow::Borrowed(""));
+    };
     let Some(name) = span.of(source).strip_prefix('*') else {
         return content(source, span, &Written::of(source, span));
     };
@@ -54,7 +56,11 @@ impl<'a> Written<'a> {
     /// Takes apart the key, or the properties of a value, under `span`.
     fn of(source: &'a str, span: Span) -> Self {
         let bytes = source.as_bytes().get(..span.end()).unwrap_or_default();
-        let mut written = Self { anchor: None, tag: Tag::None, content: Span::at(span.end()) };
+        let mut written = Self {
+            anchor: None,
+            tag: Tag::None,
+            content: Span::at(span.end()),
+        };
         let mut at = span.start();
         loop {
             let mark = byte(bytes, at);
@@ -99,8 +105,14 @@ fn content<'a>(
 ) -> Result<Cow<'a, str>, ScanError> {
     let span = written.content;
     let (form, inner) = match span.of(source).as_bytes() {
-        [b'"', ..] => (Form::Double, Span::new(span.start() + 1, span.end().saturating_sub(1))),
-        [b'\'', ..] => (Form::Single, Span::new(span.start() + 1, span.end().saturating_sub(1))),
+        [b'"', ..] => (
+            Form::Double,
+            Span::new(span.start() + 1, span.end().saturating_sub(1)),
+        ),
+        [b'\'', ..] => (
+            Form::Single,
+            Span::new(span.start() + 1, span.end().saturating_sub(1)),
+        ),
         [b'|', ..] => (Form::Literal, block_inner(source, span)),
         [b'>', ..] => (Form::Folded, block_inner(source, span)),
         _ => (Form::Plain, span),
@@ -177,8 +189,20 @@ mod tests {
 
     #[test]
     fn keys_that_are_not_strings_are_refused_when_asked_for() {
-        for source in ["1: a", "true: a", "~: a", "{: a}", "1.5: a", "2001-01-01: a", "!!int \"7\": a"] {
-            assert_eq!(keys(source), [Err("a key that is not a string".to_owned())], "{source:?}");
+        for source in [
+            "1: a",
+            "true: a",
+            "~: a",
+            "{: a}",
+            "1.5: a",
+            "2001-01-01: a",
+            "!!int \"7\": a",
+        ] {
+            assert_eq!(
+                keys(source),
+                [Err("a key that is not a string".to_owned())],
+                "{source:?}"
+            );
         }
     }
 }

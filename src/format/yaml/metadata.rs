@@ -64,7 +64,9 @@ fn unload_version(source: &str, from: usize, to: usize, edits: &mut Vec<Edit>) {
         let end = line_end(bytes, at);
         let next = end + break_len(bytes, end).max(1);
         let line = source.get(at..end).unwrap_or_default();
-        let version = line.strip_prefix("%YAML").map(|rest| rest.trim_start_matches([' ', '\t']));
+        let version = line
+            .strip_prefix("%YAML")
+            .map(|rest| rest.trim_start_matches([' ', '\t']));
         if version.is_some_and(|version| version.starts_with("1.2")) {
             edits.push(Edit::remove(Span::new(at, next.min(source.len()))));
         }
@@ -81,7 +83,9 @@ fn document_end(source: &str, root: &Node) -> usize {
         at = end + break_len(bytes, end);
     }
     while at < bytes.len() {
-        let mark = bytes.get(at..at + 3).is_some_and(|mark| mark == b"---" || mark == b"...");
+        let mark = bytes
+            .get(at..at + 3)
+            .is_some_and(|mark| mark == b"---" || mark == b"...");
         if mark || byte(bytes, at) == b'%' {
             return at;
         }
@@ -93,7 +97,11 @@ fn document_end(source: &str, root: &Node) -> usize {
 
 fn at_end(source: &str, root: &Node, at: usize, block: &str) -> Edit {
     let bytes = source.as_bytes();
-    let pad = " ".repeat(if root.span.is_empty() { 0 } else { column(bytes, root.span.start()) });
+    let pad = " ".repeat(if root.span.is_empty() {
+        0
+    } else {
+        column(bytes, root.span.start())
+    });
     let newline = newline(source);
     let mut text = String::with_capacity(block.len() + 16);
     let ended = line_start(bytes, at) == at;
@@ -116,7 +124,9 @@ fn at_end(source: &str, root: &Node, at: usize, block: &str) -> Edit {
 /// Adds the entry as the last member of a top-level flow mapping.
 fn in_braces(source: &str, nodes: &[Node], root: NodeId, value: &str) -> Edit {
     let bytes = source.as_bytes();
-    let close = nodes.get(root).map_or(0, |node| node.span.end().saturating_sub(1));
+    let close = nodes
+        .get(root)
+        .map_or(0, |node| node.span.end().saturating_sub(1));
     let entry = format!("\"sops\": {value}");
     let text = if entries(nodes, root).next().is_none() {
         entry
@@ -179,7 +189,11 @@ fn lines_of(source: &str, entry: &Node) -> (Span, Span) {
     let key = entry.key.unwrap_or(entry.span);
     let line = line_start(bytes, key.start());
     let mark = source.get(line..key.start()).unwrap_or_default();
-    let start = if mark.trim_start().is_empty() || mark.trim() == "?" { line } else { key.start() };
+    let start = if mark.trim_start().is_empty() || mark.trim() == "?" {
+        line
+    } else {
+        key.start()
+    };
     let value_end = entry.span.end().max(entry.props.end()).max(key.end());
     let mut end = value_end;
     if line_start(bytes, end) != end {
@@ -223,10 +237,15 @@ fn out_of_braces(source: &str, entry: &Node) -> Edit {
         return Edit::remove(Span::new(start, after));
     }
     let mut before = start;
-    while before > 0 && (is_blank(bytes, before - 1) || matches!(byte(bytes, before - 1), b'\n' | b'\r')) {
+    while before > 0
+        && (is_blank(bytes, before - 1) || matches!(byte(bytes, before - 1), b'\n' | b'\r'))
+    {
         before -= 1;
     }
-    match before.checked_sub(1).filter(|&comma| byte(bytes, comma) == b',') {
+    match before
+        .checked_sub(1)
+        .filter(|&comma| byte(bytes, comma) == b',')
+    {
         Some(comma) => Edit::remove(Span::new(comma, end)),
         None => Edit::remove(Span::new(start, end)),
     }

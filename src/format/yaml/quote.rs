@@ -10,15 +10,19 @@ use crate::node::Tag;
 /// `tagged` says that a tag stands before it, so that no number or word is taken for anything else.
 pub(super) fn can_be_plain(text: &str, flow: bool, tagged: bool) -> bool {
     let bytes = text.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
     let begins = match first {
-        b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"' | b'%'
-        | b'@' | b'`' | b' ' | b'\t' => false,
+        b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\''
+        | b'"' | b'%' | b'@' | b'`' | b' ' | b'\t' => false,
         b'-' | b'?' | b':' => {
             !is_breakz(bytes, 1) && !is_blank(bytes, 1) && !(flow && first != b'-')
         }
         b'.' => !text.starts_with("...") || bytes.len() > 3 && !is_blank(bytes, 3),
-        b'<' | b'=' => !["<<<<<<<", "======="].iter().any(|mark| text.starts_with(mark)),
+        b'<' | b'=' => !["<<<<<<<", "======="]
+            .iter()
+            .any(|mark| text.starts_with(mark)),
         _ => true,
     };
     let document_mark = text == "---" || text.starts_with("--- ") || text.starts_with("---\t");
@@ -39,9 +43,11 @@ pub(super) fn can_be_plain(text: &str, flow: bool, tagged: bool) -> bool {
 /// Whether the bare text resolves to a string in go-yaml and in the core schema of YAML 1.2.
 fn is_string_everywhere(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let hex = digits.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
-    let float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && text.parse::<f64>().is_ok();
+    let hex = digits
+        .strip_prefix("0x")
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    let float =
+        digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.parse::<f64>().is_ok();
     !hex && !float && resolve(text, true, Tag::None).is_some_and(|found| found == Resolved::Str)
 }
 
@@ -86,7 +92,11 @@ pub(super) fn double(text: &str) -> String {
             }
             c => {
                 let code = u32::from(c);
-                let long = if code < 0x100 { format!("\\x{code:02X}") } else { format!("\\u{code:04X}") };
+                let long = if code < 0x100 {
+                    format!("\\x{code:02X}")
+                } else {
+                    format!("\\u{code:04X}")
+                };
                 result.push_str(&long);
                 continue;
             }
@@ -149,12 +159,50 @@ mod tests {
 
     #[test]
     fn plain_is_what_every_reader_takes_for_this_string() {
-        for text in ["a b", "yes", "n", "http://x?y", "-a", ":a", "a#b", "it's", "1:20", "<<", "=", "é😀", "a:b"] {
+        for text in [
+            "a b",
+            "yes",
+            "n",
+            "http://x?y",
+            "-a",
+            ":a",
+            "a#b",
+            "it's",
+            "1:20",
+            "<<",
+            "=",
+            "é😀",
+            "a:b",
+        ] {
             assert!(can_be_plain(text, false, false), "{text}");
         }
         for text in [
-            "", "1", "0x1F", "1e400", "true", "~", "null", ".5", "2001-01-01", "a: b", "a #b", "- a", "-", "a:",
-            " a", "a ", "[a", "#a", "'a", "@a", "---", "--- a", "a\nb", "a\u{85}", "a\u{feff}", "%a",
+            "",
+            "1",
+            "0x1F",
+            "1e400",
+            "true",
+            "~",
+            "null",
+            ".5",
+            "2001-01-01",
+            "a: b",
+            "a #b",
+            "- a",
+            "-",
+            "a:",
+            " a",
+            "a ",
+            "[a",
+            "#a",
+            "'a",
+            "@a",
+            "---",
+            "--- a",
+            "a\nb",
+            "a\u{85}",
+            "a\u{feff}",
+            "%a",
         ] {
             assert!(!can_be_plain(text, false, false), "{text}");
         }
@@ -166,7 +214,10 @@ mod tests {
     fn quotes_escape_only_what_they_must() {
         assert_eq!(single("it's"), Some("it''s".to_owned()));
         assert_eq!(single("a\nb"), None);
-        assert_eq!(double("a\"\\\n\t\u{7}\u{9f}\u{feff}é😀/"), "a\\\"\\\\\\n\\t\\a\\x9F\\uFEFFé😀/");
+        assert_eq!(
+            double("a\"\\\n\t\u{7}\u{9f}\u{feff}é😀/"),
+            "a\\\"\\\\\\n\\t\\a\\x9F\\uFEFFé😀/"
+        );
     }
 
     #[test]

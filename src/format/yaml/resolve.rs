@@ -52,7 +52,9 @@ pub(super) fn resolve(text: &str, plain: bool, tag: Tag) -> Option<Resolved> {
 
 /// The first byte decides what is tried.
 fn untagged(text: &str, times: bool) -> Resolved {
-    let Some(&first) = text.as_bytes().first() else { return Resolved::Null };
+    let Some(&first) = text.as_bytes().first() else {
+        return Resolved::Null;
+    };
     match first {
         b'0'..=b'9' | b'+' | b'-' => keyword(text).unwrap_or_else(|| number(text, times)),
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => {
@@ -87,10 +89,17 @@ fn number(text: &str, times: bool) -> Resolved {
         return Resolved::Str;
     }
     let digits = text.replace('_', "");
-    let tail = |prefix: &str, radix| digits.strip_prefix(prefix).and_then(|rest| integer_in(rest, radix));
+    let tail = |prefix: &str, radix| {
+        digits
+            .strip_prefix(prefix)
+            .and_then(|rest| integer_in(rest, radix))
+    };
     based(&digits)
         .or_else(|| {
-            yaml_float(&digits).then(|| finite(&digits)).flatten().map(Resolved::Float)
+            yaml_float(&digits)
+                .then(|| finite(&digits))
+                .flatten()
+                .map(Resolved::Float)
         })
         // go-yaml reads a sign behind these prefixes too.
         .or_else(|| tail("0b", 2))
@@ -152,10 +161,17 @@ fn finite(text: &str) -> Option<f64> {
 fn dotted_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let separates = |at: usize| {
-        let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        let digit = |at: Option<usize>| {
+            at.and_then(|at| bytes.get(at))
+                .is_some_and(u8::is_ascii_digit)
+        };
         digit(at.checked_sub(1)) && digit(at.checked_add(1))
     };
-    if bytes.iter().enumerate().any(|(at, &byte)| byte == b'_' && !separates(at)) {
+    if bytes
+        .iter()
+        .enumerate()
+        .any(|(at, &byte)| byte == b'_' && !separates(at))
+    {
         return None;
     }
     let digits = text.replace('_', "");
@@ -164,7 +180,9 @@ fn dotted_float(text: &str) -> Option<f64> {
 
 /// One of the four spellings of a time that go-yaml knows. Inner `None`: a time whose offset nothing can spell.
 fn timestamp(text: &str) -> Option<Option<Time>> {
-    let year = text.get(..4).filter(|year| year.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let year = text
+        .get(..4)
+        .filter(|year| year.bytes().all(|byte| byte.is_ascii_digit()))?;
     let mut rest = text.get(4..)?.strip_prefix('-')?;
     let month = one_or_two(&mut rest)?;
     rest = rest.strip_prefix('-')?;
@@ -174,7 +192,11 @@ fn timestamp(text: &str) -> Option<Option<Time>> {
         return Time::from_fields(date, (0, 0, 0), 0, 0).map(Some);
     }
     let zoned = rest.starts_with(['T', 't']);
-    rest = if zoned { rest.get(1..)? } else { rest.strip_prefix(' ')?.trim_start_matches(' ') };
+    rest = if zoned {
+        rest.get(1..)?
+    } else {
+        rest.strip_prefix(' ')?.trim_start_matches(' ')
+    };
     let hour = one_or_two(&mut rest)?;
     rest = rest.strip_prefix(':')?;
     let minute = one_or_two(&mut rest)?;
@@ -199,17 +221,27 @@ fn one_or_two(rest: &mut &str) -> Option<u32> {
 
 /// Nanoseconds behind a point or comma; further digits are dropped.
 fn fraction(rest: &mut &str) -> Option<u32> {
-    let Some(after) = rest.strip_prefix(['.', ',']) else { return Some(0) };
+    let Some(after) = rest.strip_prefix(['.', ',']) else {
+        return Some(0);
+    };
     let length = after.bytes().take_while(u8::is_ascii_digit).count();
     let digits = after.get(..length).filter(|digits| !digits.is_empty())?;
     *rest = after.get(length..)?;
-    digits.chars().chain("000000000".chars()).take(9).collect::<String>().parse().ok()
+    digits
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect::<String>()
+        .parse()
+        .ok()
 }
 
 /// `±hh:mm` in minutes, in the range Go accepts.
 fn offset(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
-    let &[sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = bytes else { return None };
+    let &[sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = bytes else {
+        return None;
+    };
     let pair = |high: u8, low: u8| {
         (high.is_ascii_digit() && low.is_ascii_digit())
             .then(|| i32::from(high - b'0') * 10 + i32::from(low - b'0'))
@@ -228,7 +260,10 @@ fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
     let joined = Zeroizing::new(text.replace(['\r', '\n'], ""));
-    GeneralPurpose::new(&STANDARD, config).decode(joined.as_bytes()).ok().map(Zeroizing::new)
+    GeneralPurpose::new(&STANDARD, config)
+        .decode(joined.as_bytes())
+        .ok()
+        .map(Zeroizing::new)
 }
 
 #[cfg(test)]
@@ -331,8 +366,14 @@ mod tests {
             ("2001-12-14 1:2:3.5", "time 2001-12-14T01:02:03.5Z"),
             ("2001-12-14T21:59:43", "str"),
             ("2001-12-14T21:59:43Z", "time 2001-12-14T21:59:43Z"),
-            ("2001-12-14t21:59:43.10-05:00", "time 2001-12-14T21:59:43.1-05:00"),
-            ("2001-12-14T21:59:43,123456789123Z", "time 2001-12-14T21:59:43.123456789Z"),
+            (
+                "2001-12-14t21:59:43.10-05:00",
+                "time 2001-12-14T21:59:43.1-05:00",
+            ),
+            (
+                "2001-12-14T21:59:43,123456789123Z",
+                "time 2001-12-14T21:59:43.123456789Z",
+            ),
             ("2001-12-14T21:59:43-00:00", "time 2001-12-14T21:59:43Z"),
             ("2001-12-14T21:59:43z", "str"),
             ("2001-12-14T21:59:43+5:00", "str"),

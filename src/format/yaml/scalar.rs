@@ -22,12 +22,8 @@ pub(super) fn decode<'a>(
 ) -> Cow<'a, str> {
     let text = inner.of(source);
     match form {
-        Form::Single if needs_folding(text) || text.contains("''") => {
-            Cow::Owned(fold(text, form))
-        }
-        Form::Double if needs_folding(text) || text.contains('\\') => {
-            Cow::Owned(fold(text, form))
-        }
+        Form::Single if needs_folding(text) || text.contains("''") => Cow::Owned(fold(text, form)),
+        Form::Double if needs_folding(text) || text.contains('\\') => Cow::Owned(fold(text, form)),
         Form::Literal | Form::Folded => Cow::Owned(block(source, form, span, inner, key)),
         _ if needs_folding(text) => Cow::Owned(fold(text, form)),
         _ => Cow::Borrowed(text),
@@ -60,7 +56,11 @@ fn fold(text: &str, form: Form) -> String {
             fold_space(text, at, space_end, joined, &mut result);
             at = space_end;
         } else if special.is_none() {
-            let end = at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+            let end = at
+                + text
+                    .get(at..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(1, char::len_utf8);
             let end = end.max(space_end);
             result.push_str(text.get(at..end).unwrap_or_default());
             at = end;
@@ -72,7 +72,11 @@ fn fold(text: &str, form: Form) -> String {
 /// End of the blanks and line breaks at `at`.
 fn space_end(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        let len = if is_blank(bytes, at) { 1 } else { break_len(bytes, at) };
+        let len = if is_blank(bytes, at) {
+            1
+        } else {
+            break_len(bytes, at)
+        };
         if len == 0 {
             return at;
         }
@@ -102,7 +106,11 @@ fn fold_space(text: &str, from: usize, to: usize, joined: bool, result: &mut Str
 
 /// What the line break of `len` bytes at `at` is in a value: LF, but U+2028 and U+2029 stay.
 fn normal_break(text: &str, at: usize, len: usize) -> &str {
-    if len == 3 { text.get(at..at + len).unwrap_or_default() } else { "\n" }
+    if len == 3 {
+        text.get(at..at + len).unwrap_or_default()
+    } else {
+        "\n"
+    }
 }
 
 /// Decodes the escape at `at`; returns where it ends and whether it was an escaped line break.
@@ -142,7 +150,9 @@ fn escape(text: &str, at: usize, result: &mut String) -> (usize, bool) {
 /// The text of a `|` or `>` block.
 fn block(source: &str, form: Form, span: Span, inner: Span, key: Option<Span>) -> String {
     let bytes = source.as_bytes();
-    let Some(header) = Header::parse(bytes, span.start() + 1) else { return String::new() };
+    let Some(header) = Header::parse(bytes, span.start() + 1) else {
+        return String::new();
+    };
     let end = inner.end();
     let indent = content_indent(source, header, span, inner, key);
     let (mut result, mut at) = (String::with_capacity(inner.len()), inner.start());
@@ -168,7 +178,11 @@ fn block(source: &str, form: Form, span: Span, inner: Span, key: Option<Span>) -
             breaks.clear();
             was_blank = blank;
             result.push_str(source.get(line..line_end).unwrap_or_default());
-            pending = if len > 0 { normal_break(source, line_end, len) } else { "" };
+            pending = if len > 0 {
+                normal_break(source, line_end, len)
+            } else {
+                ""
+            };
         }
         at = (line_end + len).max(at + 1);
     }
@@ -228,9 +242,12 @@ pub(super) fn parent_indent(source: &str, span: Span, key: Option<Span>) -> usiz
         return column(bytes, key.start());
     }
     // The `:` of an explicit key begins a line further down.
-    while let Some(found) =
-        memchr3(b':', b'#', b'#', bytes.get(at..span.start()).unwrap_or_default())
-    {
+    while let Some(found) = memchr3(
+        b':',
+        b'#',
+        b'#',
+        bytes.get(at..span.start()).unwrap_or_default(),
+    ) {
         at += found;
         if byte(bytes, at) == b':' {
             return column(bytes, at);
@@ -274,7 +291,10 @@ mod tests {
     #[test]
     fn double_quotes_have_escapes() {
         assert_eq!(
-            flow(r#"\0\a\b\t\n\v\f\r\e\"\'\\\N\_\L\P\x41\u00e9\U0001F600\ "#, Form::Double),
+            flow(
+                r#"\0\a\b\t\n\v\f\r\e\"\'\\\N\_\L\P\x41\u00e9\U0001F600\ "#,
+                Form::Double
+            ),
             "\0\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}\"'\\\u{85}\u{a0}\u{2028}\u{2029}Aé😀 "
         );
         assert_eq!(flow("a \\\n   b", Form::Double), "a b");

@@ -141,7 +141,10 @@ impl<'a> Scanner<'a> {
     pub(super) fn next(&mut self) -> Result<Placed, ScanError> {
         loop {
             match self.queue.front() {
-                Some(&Placed { token: Token::Maybe(level), .. }) => {
+                Some(&Placed {
+                    token: Token::Maybe(level),
+                    ..
+                }) => {
                     if self.may_be_key(level)? {
                         self.fetch()?;
                         continue;
@@ -162,7 +165,9 @@ impl<'a> Scanner<'a> {
     /// Whether the `Maybe` token at the head of the queue can still become a key.
     fn may_be_key(&mut self, level: u32) -> Result<bool, ScanError> {
         let level = level as usize;
-        let Some(key) = self.keys.get(level).copied() else { return Ok(false) };
+        let Some(key) = self.keys.get(level).copied() else {
+            return Ok(false);
+        };
         if !key.possible || key.number != self.taken {
             return Ok(false);
         }
@@ -200,7 +205,13 @@ impl<'a> Scanner<'a> {
             self.refuse_conflict_marker()?;
         }
         self.fetch_content()?;
-        if !matches!(self.queue.back(), Some(Placed { token: Token::BlockEntry, .. })) {
+        if !matches!(
+            self.queue.back(),
+            Some(Placed {
+                token: Token::BlockEntry,
+                ..
+            })
+        ) {
             self.line_comment();
         }
         Ok(())
@@ -230,10 +241,12 @@ impl<'a> Scanner<'a> {
             b'>' if !self.in_flow() => self.fetch_block_scalar(Form::Folded),
             b'\'' => self.fetch_quoted(Form::Single),
             b'"' => self.fetch_quoted(Form::Double),
-            b'\t' => Err(self.error("a tab cannot indent YAML").with_hint("indent with spaces")),
-            b'%' | b'@' | b'`' | b'|' | b'>' => {
-                Err(self.error("this character cannot begin a value").with_hint("put the value in quotes"))
-            }
+            b'\t' => Err(self
+                .error("a tab cannot indent YAML")
+                .with_hint("indent with spaces")),
+            b'%' | b'@' | b'`' | b'|' | b'>' => Err(self
+                .error("this character cannot begin a value")
+                .with_hint("put the value in quotes")),
             _ => self.fetch_plain(),
         }
     }
@@ -244,13 +257,20 @@ impl<'a> Scanner<'a> {
 
     fn error(&self, message: &str) -> ScanError {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let len = 1 + rest.iter().skip(1).take_while(|&&byte| byte & 0xC0 == 0x80).count();
+        let len = 1 + rest
+            .iter()
+            .skip(1)
+            .take_while(|&&byte| byte & 0xC0 == 0x80)
+            .count();
         let len = if rest.is_empty() { 0 } else { len };
         ScanError::new(Span::new(self.at, self.at + len), message)
     }
 
     fn push(&mut self, token: Token, start: usize) {
-        self.queue.push_back(Placed { token, span: Span::new(start, self.at) });
+        self.queue.push_back(Placed {
+            token,
+            span: Span::new(start, self.at),
+        });
     }
 
     /// Pushes a token of `len` bytes here.
@@ -294,7 +314,9 @@ impl<'a> Scanner<'a> {
     /// A version-control conflict would otherwise be read as a scalar, or lead to a confusing message.
     fn refuse_conflict_marker(&self) -> Result<(), ScanError> {
         const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
-        let Some(mark) = self.bytes.get(self.at..self.at + 7) else { return Ok(()) };
+        let Some(mark) = self.bytes.get(self.at..self.at + 7) else {
+            return Ok(());
+        };
         if MARKERS.contains(&mark) && is_blankz(self.bytes, self.at + 7) {
             let span = Span::new(self.at, self.at + 7);
             return Err(ScanError::new(span, "unresolved merge conflict")
@@ -328,7 +350,11 @@ impl<'a> Scanner<'a> {
             self.take_comment(false);
             let mut peek = self.at + break_len(self.bytes, self.at);
             while peek < self.at + COMMENT_LOOKAHEAD {
-                let width = if is_blank(self.bytes, peek) { 1 } else { break_len(self.bytes, peek) };
+                let width = if is_blank(self.bytes, peek) {
+                    1
+                } else {
+                    break_len(self.bytes, peek)
+                };
                 if width == 0 {
                     break;
                 }
@@ -349,7 +375,11 @@ impl<'a> Scanner<'a> {
 
     /// Reads a comment that follows the last token on its line.
     fn line_comment(&mut self) {
-        if self.queue.back().is_none_or(|last| last.span.end() <= self.line_start) {
+        if self
+            .queue
+            .back()
+            .is_none_or(|last| last.span.end() <= self.line_start)
+        {
             return;
         }
         let mut peek = self.at;
@@ -367,7 +397,12 @@ impl<'a> Scanner<'a> {
         self.at = line_end(self.bytes, start);
         let before = self.bytes.get(self.line_start..start).unwrap_or_default();
         let inline = line || before.iter().any(|byte| !matches!(byte, b' ' | b'\t'));
-        self.comments.push_back(Comment { span: Span::new(start, self.at), column, inline, line });
+        self.comments.push_back(Comment {
+            span: Span::new(start, self.at),
+            column,
+            inline,
+            line,
+        });
     }
 
     /// Ends the blocks that are deeper than `column`; all blocks for `None`.
@@ -406,9 +441,19 @@ impl<'a> Scanner<'a> {
         let number = self.taken + self.queue.len();
         if let Some(slot) = self.keys.last_mut() {
             let (at, line_start) = (self.at, self.line_start);
-            *slot = SimpleKey { possible: true, required, number, at, line_start, column };
+            *slot = SimpleKey {
+                possible: true,
+                required,
+                number,
+                at,
+                line_start,
+                column,
+            };
         }
-        self.push(Token::Maybe(u32::try_from(level).unwrap_or(u32::MAX)), self.at);
+        self.push(
+            Token::Maybe(u32::try_from(level).unwrap_or(u32::MAX)),
+            self.at,
+        );
         Ok(())
     }
 
@@ -426,10 +471,11 @@ impl<'a> Scanner<'a> {
 
     /// Whether the possible key of `level` is still on one line and short enough.
     fn key_is_valid(&mut self, level: usize) -> Result<bool, ScanError> {
-        let Some(key) = self.keys.get_mut(level).filter(|key| key.possible) else { return Ok(false) };
+        let Some(key) = self.keys.get_mut(level).filter(|key| key.possible) else {
+            return Ok(false);
+        };
         let text = self.bytes.get(key.at..self.at).unwrap_or_default();
-        let long = text.len() > MAX_KEY
-            && (text.len() > 4 * MAX_KEY || char_count(text) > MAX_KEY);
+        let long = text.len() > MAX_KEY && (text.len() > 4 * MAX_KEY || char_count(text) > MAX_KEY);
         if key.line_start == self.line_start && !long {
             return Ok(true);
         }
@@ -496,12 +542,20 @@ impl<'a> Scanner<'a> {
     fn fetch_value(&mut self) -> Result<(), ScanError> {
         let level = self.keys.len() - 1;
         if self.key_is_valid(level)? {
-            let Some(key) = self.keys.last_mut() else { return Ok(()) };
+            let Some(key) = self.keys.last_mut() else {
+                return Ok(());
+            };
             key.possible = false;
             let key = *key;
-            let token =
-                if self.roll(key.column)? { Token::FirstKey(narrow(key.column)) } else { Token::Key };
-            let place = key.number.checked_sub(self.taken).and_then(|at| self.queue.get_mut(at));
+            let token = if self.roll(key.column)? {
+                Token::FirstKey(narrow(key.column))
+            } else {
+                Token::Key
+            };
+            let place = key
+                .number
+                .checked_sub(self.taken)
+                .and_then(|at| self.queue.get_mut(at));
             if let Some(place) = place {
                 place.token = token;
             }
@@ -533,9 +587,16 @@ impl<'a> Scanner<'a> {
             end += 1;
         }
         let ends = is_blankz(self.bytes, end)
-            || matches!(byte(self.bytes, end), b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`');
+            || matches!(
+                byte(self.bytes, end),
+                b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`'
+            );
         if end == start + 1 || !ends {
-            let message = if token == Token::Anchor { "this is not an anchor" } else { "this is not an alias" };
+            let message = if token == Token::Anchor {
+                "this is not an anchor"
+            } else {
+                "this is not an alias"
+            };
             return Err(ScanError::new(Span::new(start, end), message).with_hint(
                 "names have letters, digits, `-` and `_`; put a value that begins with `*` or `&` in quotes",
             ));

@@ -16,8 +16,14 @@ pub(super) struct Directives<'a> {
 impl<'a> Directives<'a> {
     /// Takes in the directive `%TAG handle prefix` under `span`.
     pub(super) fn add(&mut self, source: &'a str, span: Span) -> Result<(), ScanError> {
-        let mut words = span.of(source).split([' ', '\t']).filter(|word| !word.is_empty()).skip(1);
-        let (Some(handle), Some(prefix)) = (words.next(), words.next()) else { return Ok(()) };
+        let mut words = span
+            .of(source)
+            .split([' ', '\t'])
+            .filter(|word| !word.is_empty())
+            .skip(1);
+        let (Some(handle), Some(prefix)) = (words.next(), words.next()) else {
+            return Ok(());
+        };
         if self.list.iter().any(|&(known, _)| known == handle) {
             return Err(ScanError::new(span, "this tag handle was defined before"));
         }
@@ -52,10 +58,16 @@ impl<'a> Directives<'a> {
             return Some(by_name(&unescape(verbatim.trim_end_matches('>'))));
         }
         let end = handle_end(text.as_bytes(), 0);
-        let handle = text.get(..end).filter(|handle| handle.len() > 1 && handle.ends_with('!'));
+        let handle = text
+            .get(..end)
+            .filter(|handle| handle.len() > 1 && handle.ends_with('!'));
         let handle = handle.unwrap_or("!");
         let suffix = text.get(handle.len()..)?;
-        Some(by_name(&format!("{}{}", unescape(self.prefix(handle)?), unescape(suffix))))
+        Some(by_name(&format!(
+            "{}{}",
+            unescape(self.prefix(handle)?),
+            unescape(suffix)
+        )))
     }
 }
 

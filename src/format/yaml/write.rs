@@ -22,7 +22,9 @@ use crate::value::{Value, float_text};
 pub(super) fn token(source: &str, node: &Node, token: &str) -> Edit {
     let replaced = match (node.kind, node.form, node.flow) {
         (Kind::Comment, ..) => return Edit::new(node.inner, token),
-        (_, Form::Literal | Form::Folded, _) => return without_tag(source, node, block_token(source, node, token)),
+        (_, Form::Literal | Form::Folded, _) => {
+            return without_tag(source, node, block_token(source, node, token));
+        }
         (_, Form::Single, true) => Edit::new(node.inner, format!("{token} ")),
         (_, Form::Single | Form::Double, _) => Edit::new(node.inner, token),
         (_, _, true) => Edit::new(node.span, format!("'{token}'")),
@@ -58,22 +60,32 @@ fn without_tag(source: &str, node: &Node, edit: Edit) -> Edit {
         end += 1;
     }
     let kept = source.get(end..edit.span.start()).unwrap_or_default();
-    Edit::new(Span::new(start, edit.span.end()), format!("{kept}{}", edit.text.as_str()))
+    Edit::new(
+        Span::new(start, edit.span.end()),
+        format!("{kept}{}", edit.text.as_str()),
+    )
 }
 
 /// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
 fn block_token(source: &str, node: &Node, token: &str) -> Edit {
     let bytes = source.as_bytes();
-    let Some(block) = Block::of(source, node) else { return Edit::new(node.inner, token) };
+    let Some(block) = Block::of(source, node) else {
+        return Edit::new(node.inner, token);
+    };
     let indent = " ".repeat(block.indent);
     if block.header.chomp != Chomp::Keep {
         return Edit::new(node.inner, format!("{indent}{token}"));
     }
     let start = block.header.end;
-    let indicators = source.get(node.span.start()..start).unwrap_or_default().replace('+', "-");
+    let indicators = source
+        .get(node.span.start()..start)
+        .unwrap_or_default()
+        .replace('+', "-");
     let line = source.get(start..node.inner.start()).unwrap_or_default();
     let text_end = content_end(source, node.inner);
-    let broken = source.get(text_end..text_end + break_len(bytes, text_end)).unwrap_or_default();
+    let broken = source
+        .get(text_end..text_end + break_len(bytes, text_end))
+        .unwrap_or_default();
     let text = format!("{indicators}{line}{indent}{token}{broken}");
     Edit::new(Span::new(node.span.start(), node.inner.end()), text)
 }
@@ -84,7 +96,9 @@ fn content_end(source: &str, inner: Span) -> usize {
     let (mut at, mut end) = (inner.start(), inner.start());
     while at < inner.end() {
         let line = line_end(bytes, at).min(inner.end());
-        let blank = bytes.get(at..line).is_some_and(|line| line.iter().all(|&byte| byte == b' '));
+        let blank = bytes
+            .get(at..line)
+            .is_some_and(|line| line.iter().all(|&byte| byte == b' '));
         if !blank || end == inner.start() && line < inner.end() {
             end = line;
         }
@@ -105,9 +119,21 @@ impl Block {
         let header = Header::parse(source.as_bytes(), node.span.start() + 1)?;
         let parent = parent_indent(source, node.span, node.key);
         let found = content_indent(source, header, node.span, node.inner, node.key);
-        let all_blank = node.inner.of(source).bytes().all(|byte| matches!(byte, b' ' | b'\n' | b'\r'));
-        let indent = if header.indent == 0 && all_blank { parent + 2 } else { found };
-        Some(Self { header, parent, indent })
+        let all_blank = node
+            .inner
+            .of(source)
+            .bytes()
+            .all(|byte| matches!(byte, b' ' | b'\n' | b'\r'));
+        let indent = if header.indent == 0 && all_blank {
+            parent + 2
+        } else {
+            found
+        };
+        Some(Self {
+            header,
+            parent,
+            indent,
+        })
     }
 }
 
@@ -152,7 +178,11 @@ fn bare(value: &Value<'_>) -> String {
         }
         Value::Float(number) => {
             let text = float_text(*number);
-            if text.contains('.') { text } else { format!("{text}.0") }
+            if text.contains('.') {
+                text
+            } else {
+                format!("{text}.0")
+            }
         }
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
@@ -163,7 +193,9 @@ fn bare(value: &Value<'_>) -> String {
 
 fn comment(node: &Node, text: &str) -> Result<Edit, CannotWrite> {
     if needs_folding(text) || text.chars().any(|c| !super::quote::is_printable(c)) {
-        return Err(CannotWrite("a comment must be one line of printable text".to_owned()));
+        return Err(CannotWrite(
+            "a comment must be one line of printable text".to_owned(),
+        ));
     }
     Ok(Edit::new(node.inner, text))
 }
@@ -173,8 +205,11 @@ fn whole(source: &str, node: &Node, text: &str) -> Edit {
     let mut kept = "";
     if matches!(node.form, Form::Literal | Form::Folded) {
         let bytes = source.as_bytes();
-        let header = Header::parse(bytes, node.span.start() + 1).map_or(node.span.start(), |header| header.end);
-        kept = source.get(header..line_end(bytes, header)).unwrap_or_default();
+        let header = Header::parse(bytes, node.span.start() + 1)
+            .map_or(node.span.start(), |header| header.end);
+        kept = source
+            .get(header..line_end(bytes, header))
+            .unwrap_or_default();
     }
     Edit::new(node.span, format!("{text}{kept}"))
 }
@@ -204,7 +239,11 @@ fn string(source: &str, node: &Node, text: &str, ends_text: bool) -> Edit {
 fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
     let block = Block::of(source, node)?;
     let folded = node.form == Form::Folded;
-    let lines = if folded { Cow::Owned(unfold(text)) } else { Cow::Borrowed(text) };
+    let lines = if folded {
+        Cow::Owned(unfold(text))
+    } else {
+        Cow::Borrowed(text)
+    };
     let place = Place {
         start: node.span.start(),
         end: node.inner.end(),
@@ -216,7 +255,10 @@ fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit>
         ends_text,
     };
     let mark = if folded { '>' } else { '|' };
-    if let Some(edit) = place.write(source, mark, &lines).filter(|edit| !folded || reads_as(edit, node, text)) {
+    if let Some(edit) = place
+        .write(source, mark, &lines)
+        .filter(|edit| !folded || reads_as(edit, node, text))
+    {
         return Some(edit);
     }
     place.write(source, '|', text)
@@ -324,7 +366,10 @@ fn reads_as(edit: &Edit, node: &Node, text: &str) -> bool {
     let inner_start = line_end(edit.text.as_bytes(), 0);
     let start = inner_start + break_len(edit.text.as_bytes(), inner_start);
     let all = format!("{}\n", edit.text.as_str());
-    let keeps = edit.text.get(..inner_start).is_some_and(|header| header.contains('+'));
+    let keeps = edit
+        .text
+        .get(..inner_start)
+        .is_some_and(|header| header.contains('+'));
     let end = if keeps { all.len() } else { edit.text.len() };
     let explicit = Header::parse(edit.text.as_bytes(), 1).is_some_and(|header| header.indent > 0);
     let (span, inner) = (Span::new(0, end), Span::new(start, end));
@@ -344,8 +389,14 @@ pub(super) fn item_comment(source: &str, node: &Node, text: &str) -> Edit {
     let bytes = source.as_bytes();
     if !node.flow {
         let dash = node.key.unwrap_or(node.span);
-        let pad = format!("{}{}#", newline(source), " ".repeat(column(bytes, dash.start())));
-        let text = text.replace("\r\n", "\n").replace(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}'], &pad);
+        let pad = format!(
+            "{}{}#",
+            newline(source),
+            " ".repeat(column(bytes, dash.start()))
+        );
+        let text = text
+            .replace("\r\n", "\n")
+            .replace(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}'], &pad);
         return Edit::new(Span::new(dash.start(), node.span.end()), format!("#{text}"));
     }
     let mut start = node.props.start().min(node.span.start());

@@ -20,7 +20,10 @@ impl<'a> Keys<'a> {
     /// where the same key stood before, if it did.
     pub(super) fn add(&mut self, text: Cow<'a, str>, alias: bool, span: Span) -> Option<Span> {
         if self.many.is_empty() && self.few.len() < FEW {
-            let known = self.few.iter().find(|(known, is_alias, _)| *known == text && *is_alias == alias);
+            let known = self
+                .few
+                .iter()
+                .find(|(known, is_alias, _)| *known == text && *is_alias == alias);
             let before = known.map(|&(_, _, before)| before);
             self.few.push((text, alias, span));
             return before;
@@ -49,7 +52,10 @@ mod tests {
     fn duplicates_are_found_in_small_and_large_mappings() {
         let mut keys = Keys::default();
         for number in 0..40usize {
-            assert_eq!(keys.add(number.to_string().into(), false, Span::at(number)), None);
+            assert_eq!(
+                keys.add(number.to_string().into(), false, Span::at(number)),
+                None
+            );
         }
         assert_eq!(keys.add("3".into(), false, Span::at(99)), Some(Span::at(3)));
         assert_eq!(keys.add("3".into(), true, Span::at(100)), None);

@@ -93,7 +93,8 @@ impl<'a> Table<'a> {
     pub(super) fn end_document(&mut self, at: usize, comments: &mut Comments) {
         if self.root.is_none() {
             self.root = Some(self.nodes.len());
-            self.nodes.push(Node::new(Kind::Mapping, None, Span::at(at)));
+            self.nodes
+                .push(Node::new(Kind::Mapping, None, Span::at(at)));
         }
         self.flush(at, comments);
         self.end_root();
@@ -117,7 +118,11 @@ impl<'a> Table<'a> {
         }
         self.flush(usize::MAX, comments);
         self.end_root();
-        Ok(if self.insertions.is_empty() { self.nodes } else { self.with_insertions() })
+        Ok(if self.insertions.is_empty() {
+            self.nodes
+        } else {
+            self.with_insertions()
+        })
     }
 
     fn with_insertions(mut self) -> Vec<Node> {
@@ -146,7 +151,14 @@ impl<'a> Table<'a> {
             }
         }
         for id in (0..nodes.len()).rev() {
-            let Some(&Node { parent: Some(parent), end, .. }) = nodes.get(id) else { continue };
+            let Some(&Node {
+                parent: Some(parent),
+                end,
+                ..
+            }) = nodes.get(id)
+            else {
+                continue;
+            };
             if let Some(parent) = nodes.get_mut(parent) {
                 parent.end = parent.end.max(end);
             }
@@ -162,15 +174,19 @@ impl<'a> Table<'a> {
     }
 
     fn key_is_next(&self) -> bool {
-        self.frames.last().is_some_and(|frame| frame.mapping && frame.key.is_none())
+        self.frames
+            .last()
+            .is_some_and(|frame| frame.mapping && frame.key.is_none())
     }
 
     /// A key's tag is read again without the `%TAG` lines when somebody asks for the key, so it must mean the same.
     pub(super) fn check_key_tag(&self, span: Span, tag: Tag) -> Result<(), ScanError> {
         let plainly = Directives::default().resolve(span.of(self.source));
         if self.key_is_next() && plainly.is_some_and(|plainly| plainly != tag) {
-            return Err(ScanError::new(span, "this tag of a key is defined by a `%TAG` line")
-                .with_hint("write the key without a tag, or with its long form `!<…>`"));
+            return Err(
+                ScanError::new(span, "this tag of a key is defined by a `%TAG` line")
+                    .with_hint("write the key without a tag, or with its long form `!<…>`"),
+            );
         }
         Ok(())
     }
@@ -226,16 +242,17 @@ impl<'a> Table<'a> {
             && Header::parse(self.source.as_bytes(), span.start() + 1)
                 .is_none_or(|header| header.indent > 0)
         {
-            return Err(ScanError::new(whole, "a key as a block with an indentation indicator")
-                .with_hint("write the key in double quotes"));
+            return Err(
+                ScanError::new(whole, "a key as a block with an indentation indicator")
+                    .with_hint("write the key in double quotes"),
+            );
         }
         let text = decode(self.source, form, span, inner, None);
         let plain = form == Form::Plain;
         if resolve(&text, plain, props.tag).is_none() {
             return Err(misfit(whole, props.tag));
         }
-        let merges = text == "<<"
-            && (props.tag == Tag::Merge || plain && props.tag == Tag::None);
+        let merges = text == "<<" && (props.tag == Tag::Merge || plain && props.tag == Tag::None);
         self.name(props, Target::Key);
         self.add_key(text, false, whole, merges)
     }
@@ -259,20 +276,33 @@ impl<'a> Table<'a> {
         while self.keys.len() < depth {
             self.keys.push(Keys::default());
         }
-        let Some(keys) = self.keys.get_mut(depth.saturating_sub(1)) else { return Ok(()) };
+        let Some(keys) = self.keys.get_mut(depth.saturating_sub(1)) else {
+            return Ok(());
+        };
         let shown = text.clone();
-        let Some(before) = keys.add(text, alias, span) else { return Ok(()) };
+        let Some(before) = keys.add(text, alias, span) else {
+            return Ok(());
+        };
         let line = Position::of(self.source, before.start()).line;
-        let shown: String = shown.chars().take(80).flat_map(char::escape_debug).collect();
-        Err(ScanError::new(span, format!("the key `{shown}` is already on line {line}"))
-            .with_hint("remove or rename one of them"))
+        let shown: String = shown
+            .chars()
+            .take(80)
+            .flat_map(char::escape_debug)
+            .collect();
+        Err(
+            ScanError::new(span, format!("the key `{shown}` is already on line {line}"))
+                .with_hint("remove or rename one of them"),
+        )
     }
 
     /// An alias was found: a key, a value or an item.
     pub(super) fn alias(&mut self, span: Span, comments: &mut Comments) -> Result<(), ScanError> {
         let name = span.of(self.source).get(1..).unwrap_or_default();
         let Some(&target) = self.anchors.get(name) else {
-            return Err(ScanError::new(span, format!("there is no anchor `{name}` above this alias")));
+            return Err(ScanError::new(
+                span,
+                format!("there is no anchor `{name}` above this alias"),
+            ));
         };
         if self.key_is_next() {
             return self.alias_key(name, target, span, comments);
@@ -281,7 +311,10 @@ impl<'a> Table<'a> {
             return Err(ScanError::new(span, "an alias to a key").with_hint("write the text out"));
         };
         if self.nodes.get(target).is_none_or(|node| node.end == 0) {
-            return Err(ScanError::new(span, format!("the anchor `{name}` contains itself")));
+            return Err(ScanError::new(
+                span,
+                format!("the anchor `{name}` contains itself"),
+            ));
         }
         self.flush(span.end(), comments);
         self.flush_beside(span.end(), comments);
@@ -351,14 +384,19 @@ impl<'a> Table<'a> {
         if flow {
             self.flush(start, comments);
         } else {
-            while comments.front().is_some_and(|next| next.line && next.span.start() < start)
+            while comments
+                .front()
+                .is_some_and(|next| next.line && next.span.start() < start)
                 && self.take_comment(comments)
             {}
         }
         let id = self.push(kind, Span::at(start), props, flow)?;
         self.name(props, Target::Node(id));
         let merge = kind == Kind::Sequence
-            && self.frames.last_mut().is_some_and(|frame| std::mem::take(&mut frame.merge));
+            && self
+                .frames
+                .last_mut()
+                .is_some_and(|frame| std::mem::take(&mut frame.merge));
         if self.frames.len() >= MAX_DEPTH {
             return Err(ScanError::new(Span::at(start), "nested too deeply"));
         }
@@ -382,12 +420,13 @@ impl<'a> Table<'a> {
         next: usize,
         comments: &mut Comments,
     ) -> Result<(), ScanError> {
-        let Some(frame) = self.frames.last() else { return Ok(()) };
+        let Some(frame) = self.frames.last() else {
+            return Ok(());
+        };
         let (id, flow, column) = (frame.id, frame.flow, frame.column);
-        while comments
-            .front()
-            .is_some_and(|comment| comment.span.start() < next && (flow || comment.column >= column))
-        {
+        while comments.front().is_some_and(|comment| {
+            comment.span.start() < next && (flow || comment.column >= column)
+        }) {
             self.take_comment(comments);
         }
         self.frames.pop();
@@ -403,7 +442,8 @@ impl<'a> Table<'a> {
         if flow {
             while let Some(comment) = beside(self.source, end, comments) {
                 comments.pop_front();
-                self.insertions.push((id + 1, comment_node(comment, id, true)));
+                self.insertions
+                    .push((id + 1, comment_node(comment, id, true)));
             }
         }
         Ok(())
@@ -411,14 +451,24 @@ impl<'a> Table<'a> {
 
     /// A comment behind the comma that ends at `end` belongs to the entry before it.
     pub(super) fn after_comma(&mut self, end: usize, comments: &mut Comments) {
-        let Some(&Frame { id: parent, last_child: Some(last), .. }) = self.frames.last() else {
+        let Some(&Frame {
+            id: parent,
+            last_child: Some(last),
+            ..
+        }) = self.frames.last()
+        else {
             return;
         };
         let container = self.nodes.get(last).is_some_and(Node::is_container);
-        let (before, parent) = if container { (last + 1, last) } else { (last, parent) };
+        let (before, parent) = if container {
+            (last + 1, last)
+        } else {
+            (last, parent)
+        };
         while let Some(comment) = beside(self.source, end, comments) {
             comments.pop_front();
-            self.insertions.push((before, comment_node(comment, parent, true)));
+            self.insertions
+                .push((before, comment_node(comment, parent, true)));
         }
     }
 
@@ -442,8 +492,11 @@ impl<'a> Table<'a> {
                 let merge = frame.merge;
                 frame.merge = frame.merge && (!frame.mapping || kind == Kind::Sequence);
                 if merge && !self.can_merge(kind) {
-                    return Err(ScanError::new(span, "`<<` merges a mapping or a list of mappings only")
-                        .with_hint("put the key in quotes if `<<` is its name"));
+                    return Err(ScanError::new(
+                        span,
+                        "`<<` merges a mapping or a list of mappings only",
+                    )
+                    .with_hint("put the key in quotes if `<<` is its name"));
                 }
             }
             None if kind == Kind::Mapping => self.root = Some(id),
@@ -461,9 +514,10 @@ impl<'a> Table<'a> {
         match kind {
             Kind::Mapping => true,
             Kind::Sequence => self.frames.last().is_some_and(|frame| frame.mapping),
-            Kind::Alias { target } => {
-                self.nodes.get(target).is_some_and(|node| node.kind == Kind::Mapping)
-            }
+            Kind::Alias { target } => self
+                .nodes
+                .get(target)
+                .is_some_and(|node| node.kind == Kind::Mapping),
             Kind::Scalar | Kind::Comment => false,
         }
     }
@@ -490,8 +544,12 @@ impl<'a> Table<'a> {
     /// Makes the next comment an entry of the innermost open collection; whether there is one.
     fn take_comment(&mut self, comments: &mut Comments) -> bool {
         let parent = self.frames.last().map(|frame| (frame.id, frame.flow));
-        let Some((parent, flow)) = parent.or(self.root.map(|root| (root, false))) else { return false };
-        let Some(comment) = comments.pop_front() else { return false };
+        let Some((parent, flow)) = parent.or(self.root.map(|root| (root, false))) else {
+            return false;
+        };
+        let Some(comment) = comments.pop_front() else {
+            return false;
+        };
         let mut node = comment_node(comment, parent, flow);
         node.end = self.nodes.len() + 1;
         self.nodes.push(node);
@@ -501,9 +559,13 @@ impl<'a> Table<'a> {
 
 /// The next comment, if it follows `end` on its line with only blanks between.
 fn beside(source: &str, end: usize, comments: &Comments) -> Option<Comment> {
-    let next = comments.front().filter(|next| next.line && next.span.start() >= end)?;
+    let next = comments
+        .front()
+        .filter(|next| next.line && next.span.start() >= end)?;
     let gap = source.as_bytes().get(end..next.span.start())?;
-    gap.iter().all(|byte| matches!(byte, b' ' | b'\t')).then_some(*next)
+    gap.iter()
+        .all(|byte| matches!(byte, b' ' | b'\t'))
+        .then_some(*next)
 }
 
 fn comment_node(comment: Comment, parent: NodeId, flow: bool) -> Node {

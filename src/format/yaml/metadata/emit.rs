@@ -85,7 +85,11 @@ fn inline(tree: &Tree, column: usize) -> String {
         }
         Tree::Float(number) => {
             let text = float_text(*number);
-            if text.contains('.') { text } else { format!("{text}.0") }
+            if text.contains('.') {
+                text
+            } else {
+                format!("{text}.0")
+            }
         }
         Tree::Time(text) => text.clone(),
         Tree::List(_) => "[]".to_owned(),

@@ -43,8 +43,11 @@ impl Scanner<'_> {
     fn take_version(&mut self, start: usize) -> Result<(), ScanError> {
         let version = self.bytes.get(self.at..self.at + 3).unwrap_or_default();
         if !matches!(version, b"1.1" | b"1.2") || byte(self.bytes, self.at + 3).is_ascii_digit() {
-            return Err(ScanError::new(Span::new(start, self.at), "this version of YAML is not known")
-                .with_hint("use `%YAML 1.1`, or no such line"));
+            return Err(ScanError::new(
+                Span::new(start, self.at),
+                "this version of YAML is not known",
+            )
+            .with_hint("use `%YAML 1.1`, or no such line"));
         }
         self.at += 3;
         Ok(())
@@ -64,7 +67,10 @@ impl Scanner<'_> {
                 self.at = end;
                 Ok(())
             }
-            _ => Err(ScanError::new(Span::new(start, prefix), "this is not a tag directive")),
+            _ => Err(ScanError::new(
+                Span::new(start, prefix),
+                "this is not a tag directive",
+            )),
         }
     }
 
@@ -72,10 +78,12 @@ impl Scanner<'_> {
         self.save_key()?;
         self.key_allowed = false;
         let start = self.at;
-        let end = tag_end(self.bytes, start).filter(|&end| is_blankz(self.bytes, end)).ok_or_else(|| {
-            ScanError::new(Span::new(start, start + 1), "this is not a tag")
-                .with_hint("put a value that begins with `!` in quotes")
-        })?;
+        let end = tag_end(self.bytes, start)
+            .filter(|&end| is_blankz(self.bytes, end))
+            .ok_or_else(|| {
+                ScanError::new(Span::new(start, start + 1), "this is not a tag")
+                    .with_hint("put a value that begins with `!` in quotes")
+            })?;
         self.at = end;
         self.push(Token::Tag, start);
         Ok(())
@@ -105,7 +113,11 @@ pub(in crate::format::yaml) fn handle_end(bytes: &[u8], start: usize) -> usize {
         return start;
     }
     let end = word_end(bytes, start + 1);
-    if byte(bytes, end) == b'!' { end + 1 } else { end }
+    if byte(bytes, end) == b'!' {
+        end + 1
+    } else {
+        end
+    }
 }
 
 fn word_end(bytes: &[u8], mut at: usize) -> usize {
@@ -127,8 +139,8 @@ fn uri_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match byte(bytes, at) {
             b'%' => at = escape_end(bytes, at)?,
-            b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',' | b'.' | b'!' | b'~'
-            | b'*' | b'\'' | b'(' | b')' | b'[' | b']' => at += 1,
+            b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',' | b'.' | b'!'
+            | b'~' | b'*' | b'\'' | b'(' | b')' | b'[' | b']' => at += 1,
             other if is_word(other) => at += 1,
             _ => return Some(at),
         }
@@ -151,7 +163,11 @@ fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// The octet written as `%XX` at `at`.
 pub(in crate::format::yaml) fn octet(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |at| char::from(byte(bytes, at)).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |at| {
+        char::from(byte(bytes, at))
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     (byte(bytes, at) == b'%').then_some(())?;
     Some(digit(at + 1)? << 4 | digit(at + 2)?)
 }

@@ -3,9 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::{Scanner, Token, ends_plain_in_flow};
-use crate::format::yaml::chars::{
-    break_len, byte, is_blank, is_blankz, is_breakz, line_end,
-};
+use crate::format::yaml::chars::{break_len, byte, is_blank, is_blankz, is_breakz, line_end};
 use crate::node::{Form, ScanError};
 use crate::span::Span;
 
@@ -35,7 +33,10 @@ impl Scanner<'_> {
             self.key_allowed = true;
         }
         let span = Span::new(start, end);
-        self.queue.push_back(super::Placed { token: Token::Scalar(Form::Plain, span), span });
+        self.queue.push_back(super::Placed {
+            token: Token::Scalar(Form::Plain, span),
+            span,
+        });
         Ok(())
     }
 
@@ -61,7 +62,9 @@ impl Scanner<'_> {
             if is_blank(self.bytes, self.at) {
                 let tab = byte(self.bytes, self.at) == b'\t';
                 if tab && broken && self.at - self.line_start < indent {
-                    return Err(self.error("a tab cannot indent YAML").with_hint("indent with spaces"));
+                    return Err(self
+                        .error("a tab cannot indent YAML")
+                        .with_hint("indent with spaces"));
                 }
                 self.at += 1;
             } else if break_len(self.bytes, self.at) > 0 {
@@ -106,7 +109,9 @@ impl Scanner<'_> {
     fn double_end(&self, mut at: usize) -> Result<Option<usize>, ScanError> {
         loop {
             let rest = self.bytes.get(at..).unwrap_or_default();
-            let Some(found) = memchr2(b'"', b'\\', rest) else { return Ok(None) };
+            let Some(found) = memchr2(b'"', b'\\', rest) else {
+                return Ok(None);
+            };
             at += found;
             if byte(self.bytes, at) == b'"' {
                 return Ok(Some(at));
@@ -118,22 +123,34 @@ impl Scanner<'_> {
     /// Length of the escape sequence at `at`, where a backslash stands.
     fn escape_len(&self, at: usize) -> Result<usize, ScanError> {
         let digits = match byte(self.bytes, at + 1) {
-            b'0' | b'a' | b'b' | b't' | b'\t' | b'n' | b'v' | b'f' | b'r' | b'e' | b' ' | b'"' | b'\''
-            | b'\\' | b'N' | b'_' | b'L' | b'P' => return Ok(2),
+            b'0' | b'a' | b'b' | b't' | b'\t' | b'n' | b'v' | b'f' | b'r' | b'e' | b' ' | b'"'
+            | b'\'' | b'\\' | b'N' | b'_' | b'L' | b'P' => return Ok(2),
             b'x' => 2,
             b'u' => 4,
             b'U' => 8,
             _ if break_len(self.bytes, at + 1) > 0 => return Ok(1 + break_len(self.bytes, at + 1)),
             b'/' => return Err(bad_escape(at, 2, "write `/` without the backslash")),
-            _ => return Err(bad_escape(at, 1, "double the backslash, or use single quotes")),
+            _ => {
+                return Err(bad_escape(
+                    at,
+                    1,
+                    "double the backslash, or use single quotes",
+                ));
+            }
         };
         let code = self.bytes.get(at + 2..at + 2 + digits).unwrap_or_default();
         let value = code.iter().try_fold(0u64, |value, &byte| {
             Some(value << 4 | u64::from(char::from(byte).to_digit(16)?))
         });
-        let is_char = value.and_then(|value| u32::try_from(value).ok()).and_then(char::from_u32);
+        let is_char = value
+            .and_then(|value| u32::try_from(value).ok())
+            .and_then(char::from_u32);
         if code.len() < digits || is_char.is_none() {
-            return Err(bad_escape(at, 2, "write the character itself, or \\U and eight digits"));
+            return Err(bad_escape(
+                at,
+                2,
+                "write the character itself, or \\U and eight digits",
+            ));
         }
         Ok(2 + digits)
     }
@@ -177,15 +194,25 @@ impl Scanner<'_> {
         self.take_break();
         let inner = self.block_content(header)?;
         let span = Span::new(start, inner.end().max(header.end));
-        let span = if inner.is_empty() { Span::new(start, header.end) } else { span };
-        self.queue.push_back(super::Placed { token: Token::Scalar(form, inner), span });
+        let span = if inner.is_empty() {
+            Span::new(start, header.end)
+        } else {
+            span
+        };
+        self.queue.push_back(super::Placed {
+            token: Token::Scalar(form, inner),
+            span,
+        });
         Ok(())
     }
 
     fn block_content(&mut self, header: Header) -> Result<Span, ScanError> {
         let start = self.at;
-        let mut indent =
-            if header.indent == 0 { 0 } else { self.indent.unwrap_or(0) + header.indent };
+        let mut indent = if header.indent == 0 {
+            0
+        } else {
+            self.indent.unwrap_or(0) + header.indent
+        };
         let mut end = start;
         let mut breaks_end = self.block_breaks(&mut indent)?;
         while self.at - self.line_start == indent && self.at < self.bytes.len() {
@@ -194,7 +221,14 @@ impl Scanner<'_> {
             self.take_break();
             breaks_end = self.block_breaks(&mut indent)?;
         }
-        Ok(Span::new(start, if header.chomp == Chomp::Keep { breaks_end } else { end }))
+        Ok(Span::new(
+            start,
+            if header.chomp == Chomp::Keep {
+                breaks_end
+            } else {
+                end
+            },
+        ))
     }
 
     /// Steps over empty lines and the indentation of the next one; returns the end of the last empty line.
@@ -202,14 +236,17 @@ impl Scanner<'_> {
         let mut end = self.at;
         let mut deepest = 0;
         loop {
-            while (*indent == 0 || self.at - self.line_start < *indent) && byte(self.bytes, self.at) == b' '
+            while (*indent == 0 || self.at - self.line_start < *indent)
+                && byte(self.bytes, self.at) == b' '
             {
                 self.at += 1;
             }
             let column = self.at - self.line_start;
             deepest = deepest.max(column);
             if (*indent == 0 || column < *indent) && byte(self.bytes, self.at) == b'\t' {
-                return Err(self.error("a tab cannot indent YAML").with_hint("indent with spaces"));
+                return Err(self
+                    .error("a tab cannot indent YAML")
+                    .with_hint("indent with spaces"));
             }
             if break_len(self.bytes, self.at) == 0 {
                 break;
@@ -218,7 +255,9 @@ impl Scanner<'_> {
             end = self.at;
         }
         if *indent == 0 {
-            *indent = deepest.max(self.indent.map_or(0, |indent| indent + 1)).max(1);
+            *indent = deepest
+                .max(self.indent.map_or(0, |indent| indent + 1))
+                .max(1);
         }
         Ok(end)
     }
@@ -252,11 +291,17 @@ pub(in crate::format::yaml) struct Header {
 impl Header {
     /// Reads the indicators at `at`; `None` for an indentation of 0.
     pub(in crate::format::yaml) fn parse(bytes: &[u8], at: usize) -> Option<Self> {
-        let mut header = Self { chomp: Chomp::Clip, indent: 0, end: at };
+        let mut header = Self {
+            chomp: Chomp::Clip,
+            indent: 0,
+            end: at,
+        };
         for _ in 0..2 {
             match byte(bytes, header.end) {
                 b'0' if header.indent == 0 => return None,
-                digit @ b'1'..=b'9' if header.indent == 0 => header.indent = usize::from(digit - b'0'),
+                digit @ b'1'..=b'9' if header.indent == 0 => {
+                    header.indent = usize::from(digit - b'0')
+                }
                 b'+' if header.chomp == Chomp::Clip => header.chomp = Chomp::Keep,
                 b'-' if header.chomp == Chomp::Clip => header.chomp = Chomp::Strip,
                 _ => break,

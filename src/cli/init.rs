@@ -8,11 +8,13 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use age::secrecy::ExposeSecret as _;
 use clap::Args;
-use zeroize::Zeroizing;
+use sops_rs::keys::age::{IdentityType, NewIdentity, check_recipient, generate};
+use sops_rs::secret::Plain;
+use sops_rs::value::timestamp;
 
 use super::context::Context;
+use super::entropy::Entropy;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::report::{Failure, escaped};
@@ -30,9 +32,22 @@ pub(crate) struct Init {
     /// Someone else who shall be able to open the files; may be repeated
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]
     recipients: Vec<String>,
+    /// Make an identity that is safe from quantum computers too; others need age 1.3 or SOPS 3.12
+    #[arg(long)]
+    pq: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+}
+
+impl Init {
+    fn kind(&self) -> IdentityType {
+        if self.pq {
+            IdentityType::PostQuantum
+        } else {
+            IdentityType::Classic
+        }
+    }
 }
 
 /// Variables that name an identity (spec 10.2). The first two can be read without running a program.
@@ -44,9 +59,6 @@ const SOURCES: [&str; 5] = [
     "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
 ];
 
-/// A new identity: the secret line, and the recipient that belongs to it.
-type NewIdentity = fn() -> (Zeroizing<String>, String);
-
 /// Runs the command.
 ///
 /// # Errors
@@ -56,13 +68,24 @@ pub(crate) fn run(
     args: &Init,
     config: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    init(context, args, config, new_identity)
-}
+    let others: Vec<String> = args
+        .recipients
+        .iter()
+        .map(|text| text.trim().to_owned())
+        .collect();
+    others.iter().try_for_each(|text| check(text))?;
+    let owner = find_owner(context)?;
+    let existing_config = find_config(context, config);
+    if !args.yes && !confirm(context, &owner, existing_config.as_ref().err())? {
+        return Err(Failure::new(Exit::Failed, "nothing was done"));
+    }
 
-fn new_identity() -> (Zeroizing<String>, String) {
-    let identity = age::x25519::Identity::generate();
-    let secret = Zeroizing::new(identity.to_string().expose_secret().to_owned());
-    (secret, identity.to_public().to_string())
+    let recipient = provide_identity(context, owner, args.kind())?;
+    match existing_config {
+        Ok(path) => keep_config(context, &path, recipient.as_deref())?,
+        Err(path) => create_config(context, &path, recipient.as_deref(), &others)?,
+    }
+    Ok(Exit::Success)
 }
 
 /// Where the user's identity is, or will be.
@@ -74,32 +97,6 @@ enum Owner {
     },
     /// There is none, and this is where it belongs.
     Missing { path: PathBuf },
-}
-
-fn init(
-    context: &mut Context,
-    args: &Init,
-    config: Option<&Path>,
-    new_identity: NewIdentity,
-) -> Result<Exit, Failure> {
-    let others: Vec<String> = args
-        .recipients
-        .iter()
-        .map(|text| text.trim().to_owned())
-        .collect();
-    others.iter().try_for_each(|text| check_recipient(text))?;
-    let owner = find_owner(context)?;
-    let existing_config = find_config(context, config);
-    if !args.yes && !confirm(context, &owner, existing_config.as_ref().err())? {
-        return Err(Failure::new(Exit::Failed, "nothing was done"));
-    }
-
-    let recipient = provide_identity(context, owner, new_identity)?;
-    match existing_config {
-        Ok(path) => keep_config(context, &path, recipient.as_deref())?,
-        Err(path) => create_config(context, &path, recipient.as_deref(), &others)?,
-    }
-    Ok(Exit::Success)
 }
 
 /// Asks before anything is made, if there is somebody to ask.
@@ -189,7 +186,7 @@ fn recipient_of(keys: &str) -> Option<String> {
 fn provide_identity(
     context: &mut Context,
     owner: Owner,
-    new_identity: NewIdentity,
+    kind: IdentityType,
 ) -> Result<Option<String>, Failure> {
     match owner {
         Owner::Existing { place, recipient } => {
@@ -201,8 +198,11 @@ fn provide_identity(
             Ok(recipient)
         }
         Owner::Missing { path } => {
-            let (secret, recipient) = new_identity();
-            create_identity(context, &path, &secret, &recipient)?;
+            let created = timestamp(context.now().as_second());
+            let mut random = Entropy::new(&mut context.random);
+            let NewIdentity { file, recipient } = generate(kind, &created, &mut random);
+            random.check()?;
+            create_identity(&path, &file)?;
             let text = format!(
                 "created  identity  {}\n                   {recipient}\n\
                  Keep a copy of that file in a safe place: without it your secrets are lost.\n",
@@ -214,13 +214,8 @@ fn provide_identity(
     }
 }
 
-/// Writes a key file as age-keygen does.
-fn create_identity(
-    context: &Context,
-    path: &Path,
-    secret: &str,
-    recipient: &str,
-) -> Result<(), Failure> {
+/// Writes a key file where only the user can read it.
+fn create_identity(path: &Path, file: &Plain<'_>) -> Result<(), Failure> {
     if let Some(directory) = path.parent() {
         DirBuilder::new()
             .recursive(true)
@@ -234,21 +229,7 @@ fn create_identity(
                 Failure::new(Exit::CannotWrite, message)
             })?;
     }
-    let mut text = Zeroizing::new(Vec::with_capacity(512));
-    let created = context.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let lines = [
-        "# created: ",
-        &created,
-        "\n# public key: ",
-        recipient,
-        "\n",
-        secret,
-        "\n",
-    ];
-    lines
-        .iter()
-        .for_each(|line| text.extend_from_slice(line.as_bytes()));
-    io::create(path, &text, Privacy::Private)
+    io::create(path, file.expose().as_bytes(), Privacy::Private)
 }
 
 /// The config of this repository: `Ok` if it exists, `Err` with the path where it belongs if not.
@@ -359,25 +340,14 @@ fn quoted(recipient: &str) -> String {
     }
 }
 
-/// Whether `text` is an age recipient (spec 10.2). A plugin's is checked for its form alone.
-fn check_recipient(text: &str) -> Result<(), Failure> {
-    let bare = text
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let good = if text.starts_with("ssh-") {
-        // A comma would end the recipient, and a line break the entry.
-        text.parse::<age::ssh::Recipient>().is_ok() && !text.contains([',', '\n', '\r'])
-    } else if text.starts_with("age1pq1") || text.matches('1').count() > 1 {
-        text.starts_with("age1") && bare
-    } else {
-        text.parse::<age::x25519::Recipient>().is_ok()
-    };
-    if good {
-        return Ok(());
-    }
-    let failure = Failure::new(Exit::Failed, format!("`{text}` is not an age recipient"));
-    Err(failure
-        .hint("a recipient starts with `age1` or `ssh-`; look for a missing or wrong character"))
+/// Whether somebody can be reached by this recipient.
+fn check(text: &str) -> Result<(), Failure> {
+    check_recipient(text).map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("`{text}` cannot be a recipient: {error}"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -387,15 +357,15 @@ mod tests {
     use std::path::Path;
 
     use tempfile::TempDir;
-    use zeroize::Zeroizing;
 
     use super::super::context::testing::context;
-    use super::{Exit, Failure, Init, check_recipient, config_text, init, new_identity};
+    use super::{Exit, Failure, Init, check, config_text, run as init};
 
     const SECRET: &str =
-        "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
-    const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
-    const OTHER: &str = "age1pq1colleague";
+        "AGE-SECRET-KEY-1QYPQXPQ9QCRSSZG2PVXQ6RS0ZQG3YYC5Z5TPWXQERGD3C8G7RUSQGPQYEE";
+    const RECIPIENT: &str = "age1q73he0q5yzfu3d64msd3p6rvksnrwjk3d2598mgtmlqt9wrdr37q2vrn72";
+    const OTHER: &str = "age1v2yxy5rncmvrnca08sq3nefhjpm7en0zvg6tejd47ptezsvfdphsj728gf";
+    const PLUGIN: &str = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
 
     /// A repository with a folder `sub`, and a home.
     fn surroundings() -> TempDir {
@@ -411,16 +381,12 @@ mod tests {
         all.extend(variables);
         let (mut context, stdout, stderr) = context(&root.path().join("repo/sub"), &all, b"");
         let recipients = others.iter().map(ToString::to_string).collect();
-        let identity = || (Zeroizing::new(SECRET.to_owned()), RECIPIENT.to_owned());
-        let exit = init(
-            &mut context,
-            &Init {
-                recipients,
-                yes: true,
-            },
-            None,
-            identity,
-        )?;
+        let arguments = Init {
+            recipients,
+            pq: false,
+            yes: true,
+        };
+        let exit = init(&mut context, &arguments, None)?;
         assert_eq!((exit, stderr.take().as_str()), (Exit::Success, ""));
         Ok(stdout.take().replace(root.path().to_str().unwrap(), ""))
     }
@@ -523,19 +489,16 @@ mod tests {
 
     #[test]
     fn a_plugin_identity_tells_its_recipient_in_a_comment() {
-        let keys = "# Recipient: age1yubikey1qxyz\nAGE-PLUGIN-YUBIKEY-1XYZ\n";
-        assert_eq!(
-            super::recipient_of(keys).as_deref(),
-            Some("age1yubikey1qxyz")
-        );
+        let keys = format!("# Recipient: {PLUGIN}\nAGE-PLUGIN-YUBIKEY-1XYZ\n");
+        assert_eq!(super::recipient_of(&keys).as_deref(), Some(PLUGIN));
         assert_eq!(super::recipient_of(SECRET).as_deref(), Some(RECIPIENT));
-        assert_eq!(super::recipient_of("# created: age1yubikey1qxyz"), None);
+        assert_eq!(super::recipient_of(&format!("# created: {PLUGIN}")), None);
     }
 
     #[test]
     fn a_recipient_with_a_typing_error_is_refused() {
-        assert!(check_recipient(RECIPIENT).is_ok());
-        assert!(check_recipient("age1yubikey1qxyz").is_ok());
+        assert!(check(RECIPIENT).is_ok());
+        assert!(check(PLUGIN).is_ok());
         for bad in [
             "",
             "age",
@@ -543,7 +506,7 @@ mod tests {
             "age1a, age1b",
             "ssh-ed25519 x",
         ] {
-            assert!(check_recipient(bad).is_err(), "{bad}");
+            assert!(check(bad).is_err(), "{bad}");
         }
         let root = surroundings();
         assert_eq!(run(&root, &[], &["age1x"]).unwrap_err().exit, Exit::Failed);
@@ -584,12 +547,6 @@ mod tests {
     }
 
     #[test]
-    fn a_new_identity_belongs_to_its_recipient() {
-        let (secret, recipient) = new_identity();
-        assert_eq!(super::recipient_of(&secret), Some(recipient));
-    }
-
-    #[test]
     fn a_person_is_asked_first() {
         let root = surroundings();
         let home = root.path().join("home");
@@ -599,9 +556,10 @@ mod tests {
         context.interactive = true;
         let args = Init {
             recipients: Vec::new(),
+            pq: false,
             yes: false,
         };
-        let failure = init(&mut context, &args, None, new_identity).unwrap_err();
+        let failure = init(&mut context, &args, None).unwrap_err();
         assert_eq!(
             (failure.exit, failure.message.as_str()),
             (Exit::Failed, "nothing was done")
@@ -609,7 +567,7 @@ mod tests {
         assert!(stderr.take().ends_with("/repo/.sops-rs.yaml? [Y/n] "));
         assert!(!home.exists());
         assert_eq!(stdout.take(), "");
-        init(&mut context, &args, None, new_identity).unwrap();
+        init(&mut context, &args, None).unwrap();
         assert!(home.exists() && root.path().join("repo/.sops-rs.yaml").exists());
     }
 }

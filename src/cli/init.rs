@@ -502,7 +502,7 @@ mod tests {
         for bad in [
             "",
             "age",
-            &RECIPIENT.replace("t7rx", "t7ry"),
+            &RECIPIENT.replace("73he", "73hf"),
             "age1a, age1b",
             "ssh-ed25519 x",
         ] {

@@ -9,12 +9,12 @@ use super::{CannotWrite, Detached};
 use crate::edit::Edit;
 use crate::node::{Kind, Node, NodeId, ScanError};
 use crate::secret::Plain;
-use crate::span::Span;
 use crate::tree::Tree;
 use crate::value::{self, Value};
 
 mod build;
 mod chars;
+mod expand;
 mod key;
 mod metadata;
 mod quote;
@@ -128,7 +128,11 @@ pub fn emit_metadata(metadata: &Tree) -> String {
     metadata::emit::block(metadata)
 }
 
-/// x
-pub fn expand(_source: &str, _nodes: &[Node], _aliases: &[usize]) -> Vec<Edit> {
-    Vec::new()
+/// The edits that replace each of these alias nodes by a copy of what it stands for, without anchors and comments.
+///
+/// Aliases inside the copies are replaced too. The copies are bounded to a hundred times the text, or 16 MiB: an alias
+/// whose copy goes beyond that stays as it is.
+#[must_use]
+pub fn expand(source: &str, nodes: &[Node], aliases: &[NodeId]) -> Vec<Edit> {
+    expand::edits(source, nodes, aliases)
 }

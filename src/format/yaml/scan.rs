@@ -6,9 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::chars::{
-    bom_len, break_len, byte, char_count, is_blank, is_blankz, is_breakz, is_word, line_end,
-};
+use super::chars::{bom_len, break_len, byte, char_count, is_blank, is_blankz, is_word, line_end};
 use crate::format::MAX_DEPTH;
 use crate::node::{Form, ScanError};
 use crate::span::Span;

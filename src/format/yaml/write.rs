@@ -73,16 +73,18 @@ fn block_token(source: &str, node: &Node, token: &str) -> Edit {
         return Edit::new(node.inner, token);
     };
     let indent = " ".repeat(block.indent);
-    if block.header.chomp != Chomp::Keep {
-        return Edit::new(node.inner, format!("{indent}{token}"));
-    }
     let start = block.header.end;
+    let line = source.get(start..node.inner.start()).unwrap_or_default();
+    let text_end = content_end(source, node.inner);
+    if block.header.chomp != Chomp::Keep || line.contains('#') {
+        // A comment in the header may be replaced by another edit, so the header stays as it is.
+        let text = Span::new(node.inner.start(), text_end);
+        return Edit::new(text, format!("{indent}{token}"));
+    }
     let indicators = source
         .get(node.span.start()..start)
         .unwrap_or_default()
         .replace('+', "-");
-    let line = source.get(start..node.inner.start()).unwrap_or_default();
-    let text_end = content_end(source, node.inner);
     let broken = source
         .get(text_end..text_end + break_len(bytes, text_end))
         .unwrap_or_default();
@@ -255,11 +257,11 @@ fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit>
         ends_text,
     };
     let mark = if folded { '>' } else { '|' };
-    if let Some(edit) = place
-        .write(source, mark, &lines)
-        .filter(|edit| !folded || reads_as(edit, node, text))
-    {
-        return Some(edit);
+    if !folded || folds_to(&lines, text) {
+        let written = place.write(source, mark, &lines);
+        if written.is_some() {
+            return written;
+        }
     }
     place.write(source, '|', text)
 }
@@ -317,7 +319,6 @@ impl Place<'_> {
         } else {
             String::new()
         };
-        let followed = break_len(bytes, self.end) > 0 || line_start(bytes, self.end) == self.end;
         let blank_behind = chomp == Chomp::Keep && self.blank_line_behind(bytes);
         if !can_be_block(text) || blank_behind || self.ends_text && breaks > 0 {
             return None;
@@ -329,15 +330,28 @@ impl Place<'_> {
         };
         let newline = newline(source);
         let lines = block_lines(content, self.indent, newline);
-        // The line break behind the block ends its last line.
-        let missing = match chomp {
-            _ if content.is_empty() => breaks.saturating_sub(1),
-            Chomp::Keep => breaks - 1,
-            Chomp::Clip | Chomp::Strip => 0,
+        // The line break behind the block, if it is not replaced too, ends its last line.
+        let replaced_break = line_start(bytes, self.end) == self.end;
+        let needed = match chomp {
+            Chomp::Keep => breaks,
+            _ if replaced_break || break_len(bytes, self.end) > 0 => 1,
+            Chomp::Clip | Chomp::Strip => breaks,
         };
-        let missing = missing + usize::from(!followed && breaks > 0);
-        let tail = newline.repeat(missing);
-        let text = format!("{mark}{indicator}{sign}{}{lines}{tail}", self.behind);
+        let tail =
+            newline.repeat(needed.saturating_sub(usize::from(break_len(bytes, self.end) > 0)));
+        let header = format!("{mark}{indicator}{sign}");
+        let content_start = self.start + header.len() + self.behind.len();
+        if source.get(self.start..content_start).is_some_and(|now| {
+            now.strip_prefix(&header)
+                .is_some_and(|behind| behind == self.behind)
+        }) {
+            // The header stays, and with it the comment it may hold.
+            return Some(Edit::new(
+                Span::new(content_start, self.end),
+                format!("{lines}{tail}"),
+            ));
+        }
+        let text = format!("{header}{}{lines}{tail}", self.behind);
         Some(Edit::new(Span::new(self.start, self.end), text))
     }
 
@@ -361,19 +375,15 @@ impl Place<'_> {
     }
 }
 
-/// Whether the block in `edit` is read as `text`.
-fn reads_as(edit: &Edit, node: &Node, text: &str) -> bool {
-    let inner_start = line_end(edit.text.as_bytes(), 0);
-    let start = inner_start + break_len(edit.text.as_bytes(), inner_start);
-    let all = format!("{}\n", edit.text.as_str());
-    let keeps = edit
-        .text
-        .get(..inner_start)
-        .is_some_and(|header| header.contains('+'));
-    let end = if keeps { all.len() } else { edit.text.len() };
-    let explicit = Header::parse(edit.text.as_bytes(), 1).is_some_and(|header| header.indent > 0);
-    let (span, inner) = (Span::new(0, end), Span::new(start, end));
-    !explicit && decode(&all, node.form, span, inner, None) == text
+/// Whether a folded block with these lines is read as `text`.
+fn folds_to(lines: &str, text: &str) -> bool {
+    let header = ">1+\n";
+    let block = format!("{header}{}", block_lines(lines, 1, "\n"));
+    let (span, inner) = (
+        Span::new(0, block.len()),
+        Span::new(header.len(), block.len()),
+    );
+    decode(&block, Form::Folded, span, inner, None) == text
 }
 
 /// The line break of the file: CRLF if its first one is.

@@ -29,6 +29,7 @@ const START: &str = "ENC[AES256_GCM,data:";
 /// The parts of an `ENC[…]` text, still in base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
+    text: &'a str,
     data: &'a str,
     iv: &'a str,
     tag: &'a str,
@@ -43,11 +44,14 @@ impl<'a> Token<'a> {
         let rest = text.strip_prefix(START)?;
         let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
         let (body, _) = line.rsplit_once(']')?;
+        let token = text.get(..START.len() + body.len() + 1)?;
         let (body, type_word) = body.rsplit_once(",type:")?;
         let (body, tag) = body.rsplit_once(",tag:")?;
         let (data, iv) = body.rsplit_once(",iv:")?;
         let parts = [data, iv, tag, type_word];
-        parts.iter().all(|part| !part.is_empty()).then_some(Self {
+        let complete = parts.iter().all(|part| !part.is_empty());
+        complete.then_some(Self {
+            text: token,
             data,
             iv,
             tag,
@@ -59,6 +63,12 @@ impl<'a> Token<'a> {
     #[must_use]
     pub fn starts(text: &str) -> bool {
         text.starts_with(START)
+    }
+
+    /// The token itself, without anything that stood behind it.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
     }
 
     /// The type it carries; `None` for a word that spec 1.3 does not list.
@@ -372,6 +382,7 @@ mod tests {
                 assert_eq!(parsed.kind(), None);
             } else {
                 assert!(cipher().open(&parsed, "a:").is_ok());
+                assert_eq!(parsed.text(), token);
             }
         }
         assert_eq!(Token::parse(&format!(" {token}")), None);

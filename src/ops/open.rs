@@ -145,13 +145,8 @@ impl Opener<'_, '_> {
             return Ok(());
         }
         if let Some(kind) = opened.token_type() {
-            self.reuse.remember(
-                path.additional_data(),
-                kind,
-                &opened.canonical(),
-                &token,
-                text,
-            );
+            self.reuse
+                .remember(path.additional_data(), kind, &opened.canonical(), &token);
         }
         let (format, source) = (self.document.format(), self.document.source());
         let edit = format::write_value(format, source, node, &opened, self.last == Some(id))
@@ -209,13 +204,8 @@ impl Opener<'_, '_> {
         match format::write_value(format, source, node, &opened, self.last == Some(id)) {
             Ok(edit) => {
                 if place == path.additional_data() {
-                    self.reuse.remember(
-                        &place,
-                        Type::Comment,
-                        &opened.canonical(),
-                        &token,
-                        text.expose(),
-                    );
+                    self.reuse
+                        .remember(&place, Type::Comment, &opened.canonical(), &token);
                 }
                 self.edits.push(edit);
             }

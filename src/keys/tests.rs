@@ -1,3 +1,5 @@
+//! Recovering and wrapping over groups, with services that count and refuse.
+
 use std::cell::RefCell;
 use std::error::Error as _;
 

@@ -59,6 +59,34 @@ fn content(path: &Path, bytes: &[u8]) -> Content {
     content
 }
 
+/// Compares two contents and names what differs first. A comment that SOPS could not open (spec 7.2.4) stands as a token
+/// in what it printed; we may open it.
+fn assert_same(name: &str, mut got: Content, want: Content) {
+    let differs = got
+        .values
+        .iter()
+        .zip(&want.values)
+        .find(|(got, want)| got != want);
+    assert!(differs.is_none(), "{name}: {differs:?}");
+    assert_eq!(got.values.len(), want.values.len(), "{name}: values");
+    assert_eq!(got.comments.len(), want.comments.len(), "{name}: comments");
+    let (tokens, texts): (Vec<_>, Vec<_>) = want
+        .comments
+        .into_iter()
+        .partition(|text| text.starts_with("ENC["));
+    for text in texts {
+        let found = got.comments.iter().position(|comment| *comment == text);
+        let found = found.unwrap_or_else(|| panic!("{name}: the comment `{text}` is missing"));
+        got.comments.remove(found);
+    }
+    assert_eq!(
+        got.comments.len(),
+        tokens.len(),
+        "{name}: {:?}",
+        got.comments
+    );
+}
+
 fn spelled(value: &Value<'_>) -> String {
     let text = String::from_utf8_lossy(&value.canonical()).into_owned();
     match value {
@@ -109,11 +137,7 @@ fn every_sealed_fixture_opens_to_its_twin() {
         let ran = world(identity).run([Path::new("decrypt"), &sealed]);
         assert_eq!(ran.code, Some(0), "{case}: {}", ran.stderr);
         let want = std::fs::read(&twin).expect("the twin");
-        assert_eq!(
-            content(&sealed, &ran.stdout),
-            content(&twin, &want),
-            "{case}"
-        );
+        assert_same(case, content(&sealed, &ran.stdout), content(&twin, &want));
         opened += 1;
     }
     assert_eq!(opened, 34, "cases went missing");
@@ -137,11 +161,7 @@ fn every_random_file_opens_to_its_twin() {
         let ran = world.run([Path::new("decrypt"), &sealed]);
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         let want = std::fs::read(&twin).expect("the twin");
-        assert_eq!(
-            content(&sealed, &ran.stdout),
-            content(&twin, &want),
-            "{name}"
-        );
+        assert_same(&name, content(&sealed, &ran.stdout), content(&twin, &want));
         opened += 1;
     }
     assert_eq!(opened, 66, "files went missing");

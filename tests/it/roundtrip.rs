@@ -49,8 +49,10 @@ fn round_trip(world: &World, path: &Path) -> Vec<u8> {
     let text = world.read(name);
     let format = Format::of_path(name);
     let reading = spec_reader::accept(name, &text, format, &fixtures::keys("alice"));
+    // SOPS cannot load `%YAML 1.2`; without that line it reads the same document.
     if format != Format::Binary {
         let plain = std::fs::read_to_string(path).expect("UTF-8");
+        let plain = plain.replace("%YAML 1.2\n", "");
         let want = spec_reader::plain(&plain, format).expect("a readable plaintext");
         let values = |leaves: &[spec_reader::Leaf]| -> Vec<(String, &str, String)> {
             leaves

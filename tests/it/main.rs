@@ -13,3 +13,5 @@ mod spec_reader;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod yaml_reading;

@@ -61,11 +61,8 @@ pub(super) fn build(source: &str) -> Result<Vec<Node>, ScanError> {
         table: Table::new(source),
     };
     let mut state = State::DocumentStart { first: true };
-    loop {
-        match builder.step(state)? {
-            Some(next) => state = next,
-            None => break,
-        }
+    while let Some(next) = builder.step(state)? {
+        state = next;
     }
     let end = source.len();
     let Builder {

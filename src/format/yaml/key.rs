@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::chars::{break_len, byte, is_blank, is_blankz, line_end};
+use super::chars::{break_len, byte, is_blank, is_blankz, is_word, line_end};
 use super::resolve::{Resolved, resolve};
 use super::scalar;
 use super::scan::scalars::Header;
@@ -68,8 +68,15 @@ impl<'a> Written<'a> {
                 written.content = Span::new(at, span.end());
                 return written;
             }
-            let mut end = at;
-            while !is_blankz(bytes, end) {
+            let mut end = at + 1;
+            let ends = |at| {
+                if mark == b'&' {
+                    !is_word(byte(bytes, at))
+                } else {
+                    is_blankz(bytes, at)
+                }
+            };
+            while !ends(end) {
                 end += 1;
             }
             let word = source.get(at..end).unwrap_or_default();
@@ -171,6 +178,7 @@ mod tests {
             ("? |\n  a\n  b\n: 1", "a\nb\n"),
             ("!!str 5: 1", "5"),
             ("&x !foo 5: 1", "5"),
+            ("&x:y: 1", ":y"),
             ("!!binary aGk=: 1", "hi"),
             ("yes: 1", "yes"),
             ("{a, b: 1}", "a"),

@@ -263,3 +263,130 @@ fn scalar(text: &str) -> String {
         format!("\"{}\"", double(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::edit::splice;
+    use crate::format::yaml::{attach, detach, emit_metadata, scan};
+    use crate::tree::Tree;
+
+    const BLOCK: &str = "sops:\n    age: []\n    mac: ENC[x,y]\n";
+
+    fn attached(source: &str) -> String {
+        let nodes = scan(source).unwrap();
+        splice(source, &attach(source, &nodes, BLOCK))
+            .unwrap()
+            .to_string()
+    }
+
+    fn detached(source: &str) -> (String, Option<String>) {
+        let nodes = scan(source).unwrap();
+        let detached = detach(source, &nodes);
+        let text = splice(source, &detached.edits).unwrap().to_string();
+        (text, detached.block.map(|span| span.of(source).to_owned()))
+    }
+
+    #[test]
+    fn the_entry_is_the_last_of_every_document_and_comes_out_again() {
+        let crlf = BLOCK.replace('\n', "\r\n");
+        let indented = BLOCK.replace("sops", "  sops").replace("    ", "      ");
+        let missing = BLOCK.trim_end();
+        for (plain, expected) in [
+            ("", BLOCK.to_owned()),
+            ("a: 1\n\n# end\n\n", format!("a: 1\n\n# end\n\n{BLOCK}")),
+            ("a: 1", format!("a: 1\n{missing}")),
+            (
+                "a: 1\n---\nb: 2\n...\n",
+                format!("a: 1\n{BLOCK}---\nb: 2\n{BLOCK}...\n"),
+            ),
+            ("---\n---\n", format!("---\n{BLOCK}---\n{BLOCK}")),
+            ("---", format!("---\n{missing}")),
+            ("a: 1\r\n", format!("a: 1\r\n{crlf}")),
+            (
+                "  a: 1\n",
+                format!("  a: 1\n{}", indented.replace("      sops", "  sops")),
+            ),
+            ("a: |+\n  b\n\n", format!("a: |+\n  b\n\n{BLOCK}")),
+            (
+                "{}\n",
+                "{\"sops\": {\"age\": [], \"mac\": \"ENC[x,y]\"}}\n".to_owned(),
+            ),
+            (
+                "{a: 1}",
+                "{a: 1, \"sops\": {\"age\": [], \"mac\": \"ENC[x,y]\"}}".to_owned(),
+            ),
+            (
+                "{a: 1, }",
+                "{a: 1, \"sops\": {\"age\": [], \"mac\": \"ENC[x,y]\"},}".to_owned(),
+            ),
+        ] {
+            let sealed = attached(plain);
+            assert_eq!(sealed, expected, "{plain:?}");
+            assert_eq!(detached(&sealed).0, plain, "{sealed:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_sops_cannot_load_is_removed() {
+        assert_eq!(
+            attached("%YAML 1.2\n---\na: 1\n"),
+            format!("---\na: 1\n{BLOCK}")
+        );
+        assert!(attached("%YAML 1.1\n---\na: 1\n").starts_with("%YAML 1.1\n"));
+    }
+
+    #[test]
+    fn the_block_is_found_where_sops_or_a_person_put_it() {
+        let (text, block) = detached(&format!("a: 1\n{BLOCK}# c\nb: 2\n"));
+        assert_eq!(
+            (text.as_str(), block.as_deref()),
+            ("a: 1\n# c\nb: 2\n", Some(BLOCK))
+        );
+        assert_eq!(detached("a: 1\n").1, None);
+        assert_eq!(detached("{\"sops\": {a: b}, c: d}\n").0, "{c: d}\n");
+    }
+
+    #[test]
+    fn metadata_is_printed_with_four_spaces_and_blocks() {
+        let text = |text: &str| Tree::Str(text.to_owned());
+        let map = |entries: Vec<(&str, Tree)>| {
+            Tree::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect(),
+            )
+        };
+        let key = map(vec![
+            ("enc", text("-----\nx\n")),
+            ("recipient", text("age1")),
+        ]);
+        let group = map(vec![
+            ("age", Tree::List(vec![key])),
+            ("hc_vault", Tree::List(vec![])),
+        ]);
+        let tree = map(vec![
+            ("key_groups", Tree::List(vec![group])),
+            ("lastmodified", text("2026-01-01T00:00:00Z")),
+            ("mac", text("ENC[x,y]")),
+            ("shamir_threshold", Tree::Int(2)),
+            ("version", text("3.13.2")),
+        ]);
+        let expected = [
+            "sops:\n",
+            "    key_groups:\n",
+            "        - age:\n",
+            "            - enc: |\n",
+            "                -----\n",
+            "                x\n",
+            "              recipient: age1\n",
+            "          hc_vault: []\n",
+            "    lastmodified: \"2026-01-01T00:00:00Z\"\n",
+            "    mac: ENC[x,y]\n",
+            "    shamir_threshold: 2\n",
+            "    version: 3.13.2\n",
+        ]
+        .concat();
+        assert_eq!(emit_metadata(&tree), expected);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of places; `write` decides which spelling goes where.
 
-use super::chars::{is_blank, is_breakz};
+use super::chars::{is_blank, is_blankz};
 use super::resolve::{Resolved, resolve};
 use crate::node::Tag;
 
@@ -16,9 +16,7 @@ pub(super) fn can_be_plain(text: &str, flow: bool, tagged: bool) -> bool {
     let begins = match first {
         b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\''
         | b'"' | b'%' | b'@' | b'`' | b' ' | b'\t' => false,
-        b'-' | b'?' | b':' => {
-            !is_breakz(bytes, 1) && !is_blank(bytes, 1) && !(flow && first != b'-')
-        }
+        b'-' | b'?' | b':' => !is_blankz(bytes, 1) && (!flow || first == b'-'),
         b'.' => !text.starts_with("...") || bytes.len() > 3 && !is_blank(bytes, 3),
         b'<' | b'=' => !["<<<<<<<", "======="]
             .iter()

@@ -433,3 +433,138 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::edit::splice;
+    use crate::format::yaml::{scan, value, write_token, write_value};
+    use crate::node::{Kind, Node};
+    use crate::value::{Time, Value};
+
+    const TOKEN: &str = "ENC[x,y,type:str]";
+
+    /// The last scalar or comment.
+    fn last(source: &str) -> Node {
+        let nodes = scan(source).unwrap();
+        *nodes
+            .iter()
+            .rfind(|node| matches!(node.kind, Kind::Scalar | Kind::Comment))
+            .unwrap()
+    }
+
+    fn sealed(source: &str) -> String {
+        splice(source, &[write_token(source, &last(source), TOKEN)])
+            .unwrap()
+            .to_string()
+    }
+
+    fn written(source: &str, value: &Value<'_>) -> String {
+        let edit = write_value(source, &last(source), value, false).unwrap();
+        let text = splice(source, &[edit]).unwrap().to_string();
+        assert!(scan(&text).is_ok(), "{text}");
+        text
+    }
+
+    #[test]
+    fn tokens_go_where_the_value_stood_and_values_come_back() {
+        for (plain, expected) in [
+            ("a: b # c\n", None),
+            ("a: b\n", Some("a: ENC[x,y,type:str]\n")),
+            ("a: 'it''s'\n", Some("a: 'ENC[x,y,type:str]'\n")),
+            ("a: \"x\"\n", Some("a: \"ENC[x,y,type:str]\"\n")),
+            ("a: [b]\n", Some("a: ['ENC[x,y,type:str]']\n")),
+            ("a: ['b']\n", Some("a: ['ENC[x,y,type:str] ']\n")),
+            ("a: [\"b\"]\n", Some("a: [\"ENC[x,y,type:str]\"]\n")),
+            (
+                "a: |\n  b\n   c\n\n  d\n",
+                Some("a: |\n  ENC[x,y,type:str]\n"),
+            ),
+            ("a: |+\n  b\n\n\n", Some("a: |-\n  ENC[x,y,type:str]\n")),
+            (
+                "a: |+ # c\n  b\n\n",
+                Some("a: |+ # c\n  ENC[x,y,type:str]\n\n"),
+            ),
+            ("a: |2\n    b\n", Some("a: |2\n  ENC[x,y,type:str]\n")),
+            ("a: >-\n  b\n\n  c\n", Some("a: >-\n  ENC[x,y,type:str]\n")),
+            ("a: &x !foo 5\n", Some("a: &x !foo ENC[x,y,type:str]\n")),
+            ("a: !!str 5\n", Some("a: !!str ENC[x,y,type:str]\n")),
+            (
+                "a: |\r\n  b\r\n  c\r\n",
+                Some("a: |\r\n  ENC[x,y,type:str]\r\n"),
+            ),
+            ("#b", Some("#ENC[x,y,type:str]")),
+        ] {
+            let sealed = sealed(plain);
+            if let Some(expected) = expected {
+                assert_eq!(sealed, expected, "{plain:?}");
+            }
+            let before = value(plain, &last(plain)).unwrap();
+            if !before.is_empty() {
+                assert_eq!(written(&sealed, &before), plain, "{sealed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn tags_that_would_not_fit_a_token_go() {
+        for (plain, expected) in [
+            ("a: !!int 5\n", "a: ENC[x,y,type:str]\n"),
+            ("a: !!int &x 5\n", "a: &x ENC[x,y,type:str]\n"),
+            ("a: &x !!float '5'\n", "a: &x 'ENC[x,y,type:str]'\n"),
+            ("a: !!binary |\n  aGk=\n", "a: |\n  ENC[x,y,type:str]\n"),
+        ] {
+            assert_eq!(sealed(plain), expected, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_strings_lose_their_quotes() {
+        for (value, expected) in [
+            (Value::Int(-5), "-5"),
+            (Value::Float(1.0), "1.0"),
+            (Value::Float(1e21), "1000000000000000000000.0"),
+            (Value::Float(-0.0), "-0.0"),
+            (Value::Float(f64::NEG_INFINITY), "-.inf"),
+            (Value::Bool(true), "true"),
+            (
+                Value::Time(Time::parse("2001-01-01T00:00:00Z").unwrap()),
+                "2001-01-01T00:00:00Z",
+            ),
+            (Value::Bytes(vec![0, 255].into()), "!!binary \"AP8=\""),
+        ] {
+            assert_eq!(written("a: \"ENC[]\"", &value), format!("a: {expected}"));
+        }
+        assert_eq!(written("a: !foo 'ENC[]'", &Value::Int(5)), "a: !foo '5'");
+    }
+
+    #[test]
+    fn strings_change_style_only_where_they_must() {
+        for (sealed, text, expected) in [
+            ("a: ENC[]\n", "5", "a: \"5\"\n"),
+            ("a: ENC[]\n", "x\ny\n", "a: |\n    x\n    y\n"),
+            (
+                "k:\n- a: ENC[]\n",
+                "x\ny",
+                "k:\n- a: |-\n      x\n      y\n",
+            ),
+            ("a:\n- ENC[]\n", " x\ny", "a:\n- |2-\n   x\n  y\n"),
+            ("a: ENC[] # c\n", "x\ny", "a: \"x\\ny\" # c\n"),
+            ("a: 'ENC[]'\n", "x\ny", "a: \"x\\ny\"\n"),
+            ("a: |\n  ENC[]\n", "x\ry", "a: \"x\\ry\"\n"),
+            ("a: |\n  ENC[]\n", "x\n\n", "a: |+\n  x\n\n"),
+            ("a: ['ENC[]']\n", "x, y", "a: ['x, y']\n"),
+        ] {
+            assert_eq!(
+                written(sealed, &Value::Str(text.into())),
+                expected,
+                "{sealed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_comment_stays_on_one_line() {
+        let node = last("# x\n");
+        assert!(write_value("# x\n", &node, &Value::Str("a\nb".into()), false).is_err());
+    }
+}

@@ -62,7 +62,8 @@ impl<'a> Table<'a> {
     pub(super) fn new(source: &'a str) -> Self {
         Self {
             source,
-            nodes: Vec::new(),
+            // About as many as ordinary text has; what is not used is never touched.
+            nodes: Vec::with_capacity(source.len() / 16 + 16),
             frames: Vec::new(),
             keys: Vec::new(),
             anchors: HashMap::new(),

@@ -300,7 +300,7 @@ impl Header {
             match byte(bytes, header.end) {
                 b'0' if header.indent == 0 => return None,
                 digit @ b'1'..=b'9' if header.indent == 0 => {
-                    header.indent = usize::from(digit - b'0')
+                    header.indent = usize::from(digit - b'0');
                 }
                 b'+' if header.chomp == Chomp::Clip => header.chomp = Chomp::Keep,
                 b'-' if header.chomp == Chomp::Clip => header.chomp = Chomp::Strip,

@@ -4,12 +4,14 @@
 
 mod corpus;
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use divan::Bencher;
 use divan::counter::BytesCount;
 use sops_rs::document::Document;
 use sops_rs::format::Format;
+use sops_rs::keys::age::{IdentityType, generate};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
 use sops_rs::ops::decrypt::{Opening, decrypt};
 use sops_rs::ops::encrypt::{Previous, Sealer, encrypt, reencrypt};
@@ -127,8 +129,17 @@ fn one_value_changed<const FORMAT: usize>(bencher: Bencher<'_, '_>, size: usize)
             .expect("metadata");
         let (selection, _) = metadata.selection();
         let (key, mut random) = (key(), counter());
-        let decrypted = decrypt(&document, &metadata, &selection, &key, Opening::default())
-            .expect("sealed text opens");
+        let decrypted = decrypt(
+            &document,
+            &metadata,
+            &selection,
+            &key,
+            Opening {
+                remember: true,
+                ..Opening::default()
+            },
+        )
+        .expect("sealed text opens");
         let new = Document::parse(format, &changed).expect("the corpus can be read");
         let previous = Previous {
             document: &document,
@@ -153,4 +164,62 @@ fn process_version(bencher: Bencher<'_, '_>) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sops-rs"));
         command.arg("--version").output().expect("the program runs")
     });
+}
+
+/// A folder with an identity, and a sealed file of about `size` bytes made by the program itself.
+struct Sealed {
+    folder: tempfile::TempDir,
+}
+
+impl Sealed {
+    fn new(size: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = generate(
+            IdentityType::Classic,
+            "2026-01-01T00:00:00Z",
+            &mut counter(),
+        );
+        let write = |name: &str, text: &str| {
+            let mut file = tempfile::NamedTempFile::new_in(&folder).expect("a file");
+            file.write_all(text.as_bytes()).expect("room");
+            file.persist(folder.path().join(name)).expect("a name");
+        };
+        write("keys.txt", new.file.expose());
+        write("plain.yaml", &corpus::yaml(size));
+        let sealed = Self { folder };
+        sealed.run(&[
+            "encrypt",
+            "--age",
+            &new.recipient,
+            "--output",
+            "sealed.yaml",
+            "plain.yaml",
+        ]);
+        sealed
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let status = Command::new(env!("CARGO_BIN_EXE_sops-rs"))
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("SOPS_AGE_KEY_FILE", self.folder.path().join("keys.txt"))
+            .stdout(Stdio::null())
+            .status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+}
+
+/// The whole process: start, read, unwrap, open, verify, write.
+#[divan::bench(args = SIZES)]
+fn process_decrypt(bencher: Bencher<'_, '_>, size: usize) {
+    let sealed = Sealed::new(size);
+    bencher.bench(|| sealed.run(&["decrypt", "sealed.yaml"]));
+}
+
+/// The whole process: start, read, wrap, seal, write.
+#[divan::bench(args = SIZES)]
+fn process_encrypt(bencher: Bencher<'_, '_>, size: usize) {
+    let sealed = Sealed::new(size);
+    let recipient = "age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p";
+    bencher.bench(|| sealed.run(&["encrypt", "--age", recipient, "plain.yaml"]));
 }

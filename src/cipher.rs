@@ -5,7 +5,7 @@
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::{U1, U8, U12, U16, U24, U32, U48, U64};
 use aes_gcm::aes::{Aes128, Aes192, Aes256};
-use aes_gcm::{AesGcm, KeyInit};
+use aes_gcm::{AesGcm, KeyInit as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
@@ -122,7 +122,7 @@ pub struct Cipher {
 enum Block {
     Aes128(Box<Aes128>),
     Aes192(Box<Aes192>),
-    /// The usual one is kept with its GHash key for 32-byte IVs.
+    /// The usual one is kept with its `GHash` key for 32-byte IVs.
     Aes256(Box<AesGcm<Aes256, U32>>, Box<Aes256>),
 }
 

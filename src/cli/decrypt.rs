@@ -64,7 +64,7 @@ fn open(
     }
     let opening = Opening {
         ignore_mac: arguments.ignore_mac,
-        keep_metadata: false,
+        ..Opening::default()
     };
     let mut decrypted = sealed.decrypt(&key, opening)?;
     sealed.warn(context, &decrypted.warnings);

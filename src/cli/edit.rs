@@ -190,6 +190,7 @@ fn shown(
     let opening = Opening {
         ignore_mac: arguments.ignore_mac,
         keep_metadata: arguments.show_master_keys,
+        remember: false,
     };
     let mut decrypted = sealed.decrypt(key, opening)?;
     sealed.warn(context, &decrypted.warnings);

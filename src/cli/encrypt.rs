@@ -293,7 +293,8 @@ impl Resealing<'_> {
         let selection = self.sealed.strict_selection()?;
         let opening = Opening {
             ignore_mac: self.ignore_mac,
-            keep_metadata: false,
+            remember: true,
+            ..Opening::default()
         };
         let decrypted = self.sealed.decrypt(self.key, opening)?;
         let previous = Previous {

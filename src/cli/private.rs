@@ -109,6 +109,7 @@ impl PrivateDir {
     }
 
     /// The directory.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

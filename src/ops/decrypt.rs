@@ -25,7 +25,7 @@ pub struct Decrypted {
     pub text: Zeroizing<String>,
     /// What was odd, but not wrong.
     pub warnings: Vec<Warning>,
-    /// The tokens of the file, for sealing it again.
+    /// The tokens of the file, if they were to be remembered.
     pub reuse: Reuse,
 }
 
@@ -116,6 +116,8 @@ pub struct Opening {
     pub ignore_mac: bool,
     /// Whether the metadata stays in the text.
     pub keep_metadata: bool,
+    /// Whether the tokens are remembered, for sealing the file again.
+    pub remember: bool,
 }
 
 /// Opens `document` with its data `key`.
@@ -142,7 +144,7 @@ pub fn decrypt(
         mac,
         warnings,
         reuse,
-    } = open_leaves(document, selection, &cipher, ends_text)?;
+    } = open_leaves(document, selection, &cipher, ends_text, opening.remember)?;
     if !opening.ignore_mac {
         verify(&cipher, metadata, &mac).map_err(DecryptError::Mac)?;
     }

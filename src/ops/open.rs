@@ -32,7 +32,8 @@ pub struct OpenedLeaves {
 /// How many containers around a comment are tried as its place (spec 7.2.4): more than any document has that a person wrote.
 const COMMENT_PLACES: usize = 32;
 
-/// Opens every token that `selection` says is there. `ends_text` says that the opened text will end without a line break.
+/// Opens every token that `selection` says is there. `ends_text` says that the opened text will end without a line break,
+/// `remember` that the tokens will be wanted again.
 ///
 /// # Errors
 /// [`DecryptError`] at the first value that should be sealed and is not a token for its place, and for everything that
@@ -42,6 +43,7 @@ pub fn open_leaves(
     selection: &Selection,
     cipher: &Cipher,
     ends_text: bool,
+    remember: bool,
 ) -> Result<OpenedLeaves, DecryptError> {
     let mut opener = Opener {
         document,
@@ -50,7 +52,7 @@ pub fn open_leaves(
         mac: Mac::new(selection.mac_only_encrypted()),
         edits: Vec::new(),
         warnings: Vec::new(),
-        reuse: Reuse::default(),
+        reuse: remember.then(Reuse::default),
     };
     let mut tracker = Tracker::new(selection);
     document.walk(|step| {
@@ -74,7 +76,7 @@ pub fn open_leaves(
         edits: opener.edits,
         mac: opener.mac.finish(),
         warnings: opener.warnings,
-        reuse: opener.reuse,
+        reuse: opener.reuse.unwrap_or_default(),
     })
 }
 
@@ -99,7 +101,7 @@ struct Opener<'d, 's> {
     mac: Mac,
     edits: Vec<Edit>,
     warnings: Vec<Warning>,
-    reuse: Reuse,
+    reuse: Option<Reuse>,
 }
 
 impl Opener<'_, '_> {
@@ -144,9 +146,8 @@ impl Opener<'_, '_> {
         if aliased {
             return Ok(());
         }
-        if let Some(kind) = opened.token_type() {
-            self.reuse
-                .remember(path.additional_data(), kind, &opened.canonical(), &token);
+        if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
+            reuse.remember(path.additional_data(), kind, &opened.canonical(), &token);
         }
         let (format, source) = (self.document.format(), self.document.source());
         let edit = format::write_value(format, source, node, &opened, self.last == Some(id))
@@ -203,9 +204,12 @@ impl Opener<'_, '_> {
         let (format, source) = (self.document.format(), self.document.source());
         match format::write_value(format, source, node, &opened, self.last == Some(id)) {
             Ok(edit) => {
-                if place == path.additional_data() {
-                    self.reuse
-                        .remember(&place, Type::Comment, &opened.canonical(), &token);
+                if let Some(reuse) = self
+                    .reuse
+                    .as_mut()
+                    .filter(|_| place == path.additional_data())
+                {
+                    reuse.remember(&place, Type::Comment, &opened.canonical(), &token);
                 }
                 self.edits.push(edit);
             }

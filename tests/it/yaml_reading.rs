@@ -46,7 +46,7 @@ fn ours(source: &str) -> Option<String> {
             }
             Kind::Scalar => match format::value(Format::Yaml, source, node) {
                 Ok(Value::Str(text)) if node.tag != Tag::Binary => {
-                    writeln!(lines, "scalar {:?}", text.expose()).unwrap()
+                    writeln!(lines, "scalar {:?}", text.expose()).unwrap();
                 }
                 _ => lines.push_str("other\n"),
             },

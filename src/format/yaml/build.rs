@@ -538,3 +538,149 @@ fn unexpected(found: Placed) -> ScanError {
     };
     ScanError::new(found.span, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::format::yaml::{key, scan};
+    use crate::node::Kind;
+
+    #[test]
+    fn what_go_yaml_refuses_is_refused_where_it_stands() {
+        for (source, wrong, message) in [
+            (
+                "a: 1\n\"a\": 2\n",
+                "\"a\"",
+                "the key `a` is already on line 1",
+            ),
+            ("a:\n\tb: 1\n", "\t", "a tab cannot indent YAML"),
+            ("a: \"\\/\"\n", "\\/", "this escape is not known"),
+            ("a: \"\\ud83d\\ude00\"\n", "\\u", "this escape is not known"),
+            (
+                "%YAML 1.3\n---\n",
+                "%YAML ",
+                "this version of YAML is not known",
+            ),
+            ("a: *x\n", "*x", "there is no anchor `x` above this alias"),
+            ("a: &x\n  b: *x\n", "*x", "the anchor `x` contains itself"),
+            ("[a]: b\n", "", "a mapping or list as a key"),
+            ("- a\n", "", "the top level must be a mapping"),
+            (
+                "<<: 5\n",
+                "5",
+                "`<<` merges a mapping or a list of mappings only",
+            ),
+            (
+                "a: !!int foo\n",
+                "!!int foo",
+                "the tag `!!int` does not fit its value",
+            ),
+            (
+                "a: 1\n<<<<<<< ours\n",
+                "<<<<<<<",
+                "unresolved merge conflict",
+            ),
+            ("a: [ENC[x,y]\n", "[", "expected `,` or `]` here"),
+            ("a: 'b\n", "'", "this quote is never closed"),
+            ("a: b: c\n", ":", "a `:` cannot stand here"),
+            (
+                "a: !e!x b\n",
+                "!e!x",
+                "the handle of this tag is not defined",
+            ),
+            ("a: 1\n b: 2\n", ":", "a `:` cannot stand here"),
+        ] {
+            let error = scan(source).unwrap_err();
+            let found = (error.span.of(source), error.message.as_str());
+            let expected = if found.1 == message {
+                message
+            } else {
+                "another message"
+            };
+            assert_eq!(found, (wrong, expected), "{source:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_yaml_accepts_is_accepted() {
+        for source in [
+            "",
+            "# c\n",
+            "---\n---\n",
+            "\u{feff}a: 1\n",
+            "%YAML 1.2\n---\na: 1\n",
+            "a: 1\n---\nb: 1\nb: 2\n",
+            "a: &x 1\n---\nb: *x\n",
+            "a:\t1\t# c\n",
+            "a: 18446744073709551615\n1: b\n",
+            "a: {b, c: , ? d : e}\n",
+        ] {
+            assert!(scan(source).is_ok(), "{source:?}");
+        }
+        let long = |length: usize| format!("{}: 1\n", "k".repeat(length));
+        assert!(scan(&long(1024)).is_ok());
+        assert!(scan(&long(1025)).is_err());
+    }
+
+    #[test]
+    fn nesting_has_a_limit_that_is_an_error() {
+        let nested = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(scan(&nested(9_999)).is_ok());
+        assert_eq!(
+            scan(&nested(20_000)).unwrap_err().message,
+            "nested too deeply"
+        );
+    }
+
+    /// Each comment with the keys above it, and each scalar with its own.
+    fn order(source: &str) -> Vec<String> {
+        let nodes = scan(source).unwrap();
+        let path = |mut id: usize| {
+            let mut path = String::new();
+            while let Some(parent) = nodes[id].parent {
+                if nodes[parent].kind == Kind::Mapping && nodes[id].kind != Kind::Comment {
+                    path = format!("{}:{path}", key(source, &nodes, &nodes[id]).unwrap());
+                }
+                id = parent;
+            }
+            path
+        };
+        let leaf = |id: usize| match nodes[id].kind {
+            Kind::Comment => Some(format!("{}{}", path(id), nodes[id].span.of(source))),
+            Kind::Scalar => Some(path(id)),
+            _ => None,
+        };
+        (0..nodes.len()).filter_map(leaf).collect()
+    }
+
+    #[test]
+    fn comments_stand_where_sops_looks_for_them() {
+        for (source, expected) in [
+            ("#x\na: 1\n", vec!["#x", "a:"]),
+            ("a: 1 #x\n", vec!["#x", "a:"]),
+            ("a: | #x\n  b\n", vec!["#x", "a:"]),
+            ("m: #x\n  a: 1\n", vec!["#x", "m:a:"]),
+            ("a: {b: 1} #x\n", vec!["a:#x", "a:b:"]),
+            ("a: [1, #x\n  2]\n", vec!["a:#x", "a:", "a:"]),
+            ("l:\n  - #x\n    a: 1\n", vec!["l:#x", "l:a:"]),
+            ("m:\n  a: 1\n  #x\nb: 2\n", vec!["m:a:", "m:#x", "b:"]),
+            (
+                "a:\n  b:\n    c: 1\n  #x\n  d: 2\n",
+                vec!["a:b:c:", "a:#x", "a:d:"],
+            ),
+            ("a:\n  b: 1\n#x\nc: 2\n", vec!["a:b:", "#x", "c:"]),
+            ("m:\n    #x\n  #y\n  a: 1\n", vec!["m:#x", "m:#y", "m:a:"]),
+            ("l:\n- a\n#x\nb: 1\n", vec!["l:", "#x", "b:"]),
+            ("l:\n  - a\n  #x\n  - b\n", vec!["l:", "l:#x", "l:"]),
+            ("a: 1\n#x\n---\nb: 1\n", vec!["a:", "#x", "b:"]),
+            ("a: 1\n...\n#x\n---\nb: 1\n", vec!["a:", "#x", "b:"]),
+            ("? k #x\n: 1\n", vec!["#x", "k:"]),
+        ] {
+            assert_eq!(order(source), expected, "{source:?}");
+            let nodes = scan(source).unwrap();
+            for (id, node) in nodes.iter().enumerate() {
+                let end = node.parent.map_or(nodes.len(), |parent| nodes[parent].end);
+                assert!(id < node.end && node.end <= end, "{source:?} {id}");
+            }
+        }
+    }
+}

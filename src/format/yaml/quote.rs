@@ -109,9 +109,10 @@ pub(super) fn can_be_block(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_printable)
 }
 
-/// Whether a block with this text needs its indentation said in the header.
+/// Whether a block with this text needs its indentation said in the header: its first line that is not empty begins with
+/// a blank.
 pub(super) fn needs_indicator(text: &str) -> bool {
-    text.starts_with([' ', '\n', '\t']) && !text.trim_matches('\n').is_empty()
+    text.trim_start_matches('\n').starts_with([' ', '\t'])
 }
 
 /// The lines of a block, each that is not empty behind `indent` spaces, without the last line break.

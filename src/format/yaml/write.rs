@@ -484,6 +484,10 @@ mod tests {
                 "a: |+ # c\n  b\n\n",
                 Some("a: |+ # c\n  ENC[x,y,type:str]\n\n"),
             ),
+            (
+                "a: |- # c\n\n  b\n",
+                Some("a: |- # c\n  ENC[x,y,type:str]\n"),
+            ),
             ("a: |2\n    b\n", Some("a: |2\n  ENC[x,y,type:str]\n")),
             ("a: >-\n  b\n\n  c\n", Some("a: >-\n  ENC[x,y,type:str]\n")),
             ("a: &x !foo 5\n", Some("a: &x !foo ENC[x,y,type:str]\n")),

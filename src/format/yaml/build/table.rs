@@ -85,6 +85,7 @@ impl<'a> Table<'a> {
     pub(super) fn begin_document(&mut self, mark: Option<Span>, comments: &mut Comments) {
         if let Some(mark) = mark {
             self.flush(mark.start(), comments);
+            self.end_root();
         }
         self.root = None;
         self.documents += 1;

@@ -103,6 +103,7 @@ fn string(text: &str, column: usize) -> String {
     let literal = text.contains('\n')
         && can_be_block(text)
         && !needs_indicator(text)
+        && !text.starts_with('\n')
         && !content.is_empty()
         && text.len() - content.len() <= 1;
     if !literal {

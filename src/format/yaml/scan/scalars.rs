@@ -44,6 +44,11 @@ impl Scanner<'_> {
     fn skip_word(&mut self) {
         let flow = self.in_flow();
         loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            self.at += rest
+                .iter()
+                .position(|&byte| may_end_word(byte))
+                .unwrap_or(rest.len());
             match byte(self.bytes, self.at) {
                 b' ' | b'\t' | b'\n' | b'\r' | 0 => return,
                 b':' if is_blankz(self.bytes, self.at + 1) => return,
@@ -261,6 +266,12 @@ impl Scanner<'_> {
         }
         Ok(end)
     }
+}
+
+/// Whether a word of a plain scalar may end at this byte.
+fn may_end_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0 | b':' | 0xC2 | 0xE2)
+        || ends_plain_in_flow(byte)
 }
 
 fn bad_escape(at: usize, len: usize, hint: &str) -> ScanError {

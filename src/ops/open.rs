@@ -156,8 +156,19 @@ impl Opener<'_, '_> {
                 path: path.to_string(),
                 error,
             })?;
-        self.edits.push(edit);
+        self.push(edit);
         Ok(())
+    }
+
+    /// Adds the edit of a value. A block whose header must change is replaced together with the comment in its header,
+    /// whose own edit came just before: that is then done inside.
+    fn push(&mut self, mut edit: Edit) {
+        let within = |comment: &mut Edit| edit.span.contains(comment.span);
+        if let Some(comment) = self.edits.pop_if(within) {
+            let sealed = comment.span.of(self.document.source());
+            edit.text = Zeroizing::new(edit.text.replacen(sealed, &comment.text, 1));
+        }
+        self.edits.push(edit);
     }
 
     fn item_comment(&mut self, node: &Node, text: &Value<'_>) -> Result<(), DecryptError> {

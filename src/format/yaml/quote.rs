@@ -43,7 +43,7 @@ fn is_string_everywhere(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let hex = digits
         .strip_prefix("0x")
-        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()));
     let float =
         digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.parse::<f64>().is_ok();
     !hex && !float && resolve(text, true, Tag::None).is_some_and(|found| found == Resolved::Str)

@@ -253,6 +253,7 @@ fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit>
         parent: block.parent,
         indent: block.indent,
         explicit: block.header.indent > 0,
+        sign_first: matches!(byte(source.as_bytes(), node.span.start() + 1), b'+' | b'-'),
         chomp: Some(block.header.chomp),
         ends_text,
     };
@@ -283,6 +284,7 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
         parent,
         indent: parent + if dash { 2 } else { 4 },
         explicit: false,
+        sign_first: false,
         chomp: None,
         ends_text,
     };
@@ -299,6 +301,8 @@ struct Place<'a> {
     indent: usize,
     /// Whether the header says the indentation already.
     explicit: bool,
+    /// Whether the header says how the text ends before it says the indentation.
+    sign_first: bool,
     chomp: Option<Chomp>,
     ends_text: bool,
 }
@@ -339,7 +343,11 @@ impl Place<'_> {
         };
         let tail =
             newline.repeat(needed.saturating_sub(usize::from(break_len(bytes, self.end) > 0)));
-        let header = format!("{mark}{indicator}{sign}");
+        let header = if self.sign_first {
+            format!("{mark}{sign}{indicator}")
+        } else {
+            format!("{mark}{indicator}{sign}")
+        };
         let content_start = self.start + header.len() + self.behind.len();
         if source.get(self.start..content_start).is_some_and(|now| {
             now.strip_prefix(&header)

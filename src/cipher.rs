@@ -182,7 +182,7 @@ impl Cipher {
             return String::new();
         }
         let (data, tag) = buffer.split_at(plaintext.len());
-        let mut token = String::with_capacity(START.len() + buffer.len() * 4 / 3 + 90);
+        let mut token = String::with_capacity(START.len() + buffer.len() * 4 / 3 + 74);
         token.push_str(START);
         BASE64.encode_string(data, &mut token);
         token.push_str(",iv:");

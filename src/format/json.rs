@@ -131,7 +131,12 @@ fn hex_unit(text: &str) -> (u32, &str) {
 /// Puts a quoted `token` in place of the literal (spec 12.2).
 #[must_use]
 pub fn write_token(node: &Node, token: &str) -> Edit {
-    Edit::new(node.span, format!("\"{token}\""))
+    // Exactly as long as needed: there is one for every value of the file.
+    let mut text = String::with_capacity(token.len() + 2);
+    text.push('"');
+    text.push_str(token);
+    text.push('"');
+    Edit::new(node.span, text)
 }
 
 /// Writes `value` in place of a literal: text with the fewest escapes, doubles so that they read back as doubles,

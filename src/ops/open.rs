@@ -11,6 +11,7 @@ use crate::mac::Mac;
 use crate::node::{Kind, Node, NodeId};
 use crate::ops::decrypt::{DecryptError, Warning};
 use crate::ops::reuse::Reuse;
+use crate::ops::seal::leaves;
 use crate::secret::Plain;
 use crate::selection::{Selection, Tracker};
 use crate::value::{Type, Value, from_bytes};
@@ -50,7 +51,7 @@ pub fn open_leaves(
         cipher,
         last: ends_text.then(|| last_value(document)).flatten(),
         mac: Mac::new(selection.mac_only_encrypted()),
-        edits: Vec::new(),
+        edits: Vec::with_capacity(leaves(document)),
         warnings: Vec::new(),
         reuse: remember.then(Reuse::default),
     };

@@ -48,7 +48,7 @@ pub fn seal_leaves(
     let mut tracker = Tracker::new(selection);
     let mut mac = Mac::new(selection.mac_only_encrypted());
     let mut result = SealedLeaves {
-        edits: Vec::new(),
+        edits: Vec::with_capacity(leaves(document)),
         mac: String::new(),
         sealed: 0,
         clear: Vec::new(),
@@ -194,6 +194,15 @@ pub fn expand_aliases(
     let edits = format::yaml::expand(document.source(), document.nodes(), &aliases);
     let text = splice(document.source(), &edits).map_err(EncryptError::Edit)?;
     Ok(Some((text, aliases.len())))
+}
+
+/// How many values and comments a document has, which is how many edits there can be.
+pub(super) fn leaves(document: &Document<'_>) -> usize {
+    document
+        .nodes()
+        .iter()
+        .filter(|node| !node.is_container())
+        .count()
 }
 
 fn is_token(value: &Value<'_>) -> bool {

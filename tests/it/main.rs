@@ -4,6 +4,8 @@
 #[path = "../../benches/corpus.rs"]
 mod bench_corpus;
 #[cfg(test)]
+mod bench_documents;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod roundtrip;

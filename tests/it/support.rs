@@ -111,6 +111,10 @@ impl World {
     }
 
     /// Gives any program this world's folder and environment.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "programs are found as the user finds them"
+    )]
     pub(crate) fn prepare(&self, command: &mut Command) {
         command
             .env_clear()

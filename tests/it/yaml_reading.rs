@@ -3,8 +3,6 @@
 //! Only what this crate reads differently from libyaml on purpose is kept out of the texts: `?` inside plain scalars of
 //! flow collections, and a byte order mark.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -56,8 +56,8 @@ struct Cli {
     #[arg(env = "SOPS_CONFIG", hide_env_values = true)]
     #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
-    /// Blanks per level where a file has to be written anew, as in a conversion
-    #[arg(long, value_name = "N")]
+    /// Accepted because SOPS has it; means nothing here, where no file is ever laid out anew
+    #[arg(long, value_name = "N", hide = true)]
     indent: Option<usize>,
     #[command(flatten)]
     anywhere: AnywhereArgs,

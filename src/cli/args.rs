@@ -34,7 +34,7 @@ pub(crate) struct OutputArgs {
     /// Write the result to this file, in place of standard output
     #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
     pub(crate) output: Option<PathBuf>,
-    /// Format of the output; the default is what the file name says
+    /// Format of the output: that of the input, since this version does not convert
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub(crate) output_type: Option<Format>,
 }

@@ -6,6 +6,8 @@ mod bench_corpus;
 #[cfg(test)]
 mod bench_documents;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod roundtrip;

@@ -1,0 +1,130 @@
+//! The documents are true: what they list exists, what they show is what the program says, and the tour runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{World, testdata};
+
+fn document(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `docs/cli.md` is what `--help` prints. `UPDATE=1 cargo test docs::` writes it anew.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one test that may write a document"
+)]
+fn the_reference_is_what_the_program_says() {
+    let world = World::new();
+    let mut reference = "# Command line\n\nWhat `sops-rs --help` and the `--help` of every command print. A test keeps this page true.\n".to_owned();
+    for verb in ["", "init", "encrypt", "decrypt", "edit", "filestatus"] {
+        let arguments: Vec<&str> = [verb, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+        let help = String::from_utf8(world.ok(&arguments)).expect("UTF-8");
+        let title = if verb.is_empty() {
+            "sops-rs".to_owned()
+        } else {
+            format!("sops-rs {verb}")
+        };
+        reference.push_str(&format!(
+            "\n## {title}\n\n```text\n{}\n```\n",
+            help.trim_end()
+        ));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, reference).expect("the page can be written");
+    } else {
+        assert_eq!(
+            document("docs/cli.md"),
+            reference,
+            "run `UPDATE=1 cargo test docs::`"
+        );
+    }
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_code() {
+    let rows = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.trim_start_matches("/// "))
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let page = rows(&document("docs/exit-codes.md"));
+    assert_eq!(page, rows(&document("src/cli/exit.rs")));
+    assert!(page.len() > 15, "the table is missing");
+}
+
+#[test]
+fn every_exception_is_listed() {
+    let page = document("docs/compat.md");
+    for entry in fs::read_dir(testdata("exceptions")).expect("the folder") {
+        let name = entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("UTF-8");
+        let stem = name.split('.').next().expect("a stem");
+        assert!(page.contains(stem), "docs/compat.md does not name {name}");
+    }
+}
+
+/// Every relative link of every document leads somewhere.
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["", "docs", "docs/adr", "testdata", "fuzz"];
+    let pages: Vec<PathBuf> = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(root.join(folder)).ok())
+        .flat_map(|entries| entries.map(|entry| entry.expect("an entry").path()))
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "md"))
+        .collect();
+    assert!(pages.len() > 10, "pages went missing");
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("UTF-8");
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let target = link.split('#').next().unwrap_or_default();
+            if !target.is_empty() && !target.contains("://") {
+                let path = page.parent().expect("a folder").join(target);
+                assert!(path.exists(), "{}: {link} leads nowhere", page.display());
+            }
+        }
+    }
+}
+
+/// The main job of the README, word for word, with the program of this test run.
+#[test]
+fn the_tour_runs() {
+    let world = World::new();
+    let mut tour = Command::new("sh");
+    world.prepare(&mut tour);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tour.sh");
+    let output = tour
+        .arg(script)
+        .env("SOPS_RS", env!("CARGO_BIN_EXE_sops-rs"))
+        .output()
+        .expect("a shell");
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(stdout.contains("correct horse"), "{stdout}");
+    assert!(
+        stdout.contains("2 insertions(+), 2 deletions(-)")
+            || stdout.contains("3 insertions(+), 3 deletions(-)"),
+        "{stdout}"
+    );
+}

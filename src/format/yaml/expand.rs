@@ -19,7 +19,7 @@ const FACTOR: usize = 100;
 /// Copies that are always allowed, in bytes.
 const FLOOR: usize = 16 << 20;
 
-/// See [`super::expand`].
+/// See [`super::expand()`].
 pub(super) fn edits(source: &str, nodes: &[Node], aliases: &[NodeId]) -> Vec<Edit> {
     let mut left = source.len().saturating_mul(FACTOR).max(FLOOR);
     let mut edits = Vec::with_capacity(aliases.len());

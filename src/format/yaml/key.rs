@@ -19,7 +19,7 @@ struct Written<'a> {
     content: Span,
 }
 
-/// See [`super::key`].
+/// See [`super::key()`].
 pub(super) fn decode<'a>(
     source: &'a str,
     nodes: &[Node],

@@ -1,12 +1,21 @@
 //! The integration tests, one binary: one module per subject.
 
 #[cfg(test)]
+mod atomic;
+#[cfg(test)]
 #[path = "../../benches/corpus.rs"]
 mod bench_corpus;
 #[cfg(test)]
 mod bench_documents;
 #[cfg(test)]
 mod docs;
+mod canary;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod edit;
+#[cfg(test)]
+mod errors;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

@@ -1,10 +1,18 @@
 //! What the tests share: a world of its own for every test, with a home, a work folder, and the real program.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::Write as _;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// The folder of files sealed by SOPS.
 pub(crate) fn sops_fixtures() -> PathBuf {
@@ -33,6 +41,7 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
@@ -52,6 +61,12 @@ impl World {
     pub(crate) fn with_identity(name: &str) -> Self {
         let file = sops_fixtures().join("keys").join(format!("{name}.age.txt"));
         Self::new().set("SOPS_AGE_KEY_FILE", file.to_str().expect("UTF-8"))
+    }
+
+    /// The same with this private key for SSH recipients.
+    pub(crate) fn with_ssh_key(name: &str) -> Self {
+        let file = sops_fixtures().join("keys").join(name);
+        Self::new().set("SOPS_AGE_SSH_PRIVATE_KEY_FILE", file.to_str().expect("UTF-8"))
     }
 
     /// Sets an environment variable for every run.
@@ -76,16 +91,12 @@ impl World {
     }
 
     /// Writes a file in the work folder.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test may write its own files in place"
-    )]
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).expect("a folder");
         }
-        std::fs::write(&path, content).expect("a file");
+        write_file(&path, content);
         path
     }
 
@@ -148,12 +159,85 @@ impl World {
         // The program may end before it has read everything.
         drop(stdin.write_all(input));
         drop(stdin);
-        let output = child.wait_with_output().expect("the program ends");
-        Ran {
-            code: output.status.code(),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        child.wait_with_output().expect("the program ends").into()
+    }
+
+    /// Runs the program; it must end with this code. Returns its messages, with this world's folder as `[ROOT]`.
+    #[track_caller]
+    pub(crate) fn fails<S: AsRef<OsStr>>(
+        &self,
+        code: i32,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{}", ran.stdout.escape_ascii());
+        self.redacted(&ran.stderr)
+    }
+
+    /// A text with this world's folder as `[ROOT]`.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        text.replace(self.root.path().to_str().expect("UTF-8"), "[ROOT]")
+    }
+
+    /// Writes a shell script; what comes back is a command line that runs it.
+    pub(crate) fn script(&self, body: &str) -> String {
+        let folder = self.root.path().join("bin");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let number = std::fs::read_dir(&folder).expect("the folder").count();
+        let path = folder.join(format!("{number}.sh"));
+        write_file(&path, body);
+        // Not run by its own name: another thread that starts a program at this moment would keep it busy.
+        format!("sh {}", path.to_str().expect("UTF-8"))
+    }
+
+    /// Runs `edit` with an editor that is a shell script; the file is its `$1`.
+    pub(crate) fn edit<S: AsRef<OsStr>>(
+        &self,
+        script: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Ran {
+        let mut command = self.command(["edit"]);
+        command
+            .args(arguments)
+            .env("SOPS_EDITOR", self.script(script));
+        command.output().expect("the program runs").into()
+    }
+
+    /// Every file below this world's folders, and below the private folders of all runs, that holds `needle`.
+    pub(crate) fn files_with(&self, needle: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.root.path().to_owned()];
+        let private = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        folders.extend(
+            private
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("sops-rs-"))
+                .map(|entry| entry.path()),
+        );
+        while let Some(folder) = folders.pop() {
+            // Folders of other runs come and go.
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else if holds(&std::fs::read(&path).unwrap_or_default(), needle) {
+                    found.push(path);
+                }
+            }
         }
+        found.sort();
+        found
+    }
+
+    /// The names of the files in the work folder, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("")).expect("the work folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name())
+            .map(|name| name.into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        names
     }
 
     /// Runs the program; it must succeed. Returns its output.
@@ -161,6 +245,177 @@ impl World {
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         ran.stdout
+    }
+}
+
+/// Writes a file of a test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may write its own files in place"
+)]
+pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) {
+    std::fs::write(path, content).expect("a file");
+}
+
+/// Whether `needle` stands somewhere in `bytes`.
+pub(crate) fn holds(bytes: &[u8], needle: &str) -> bool {
+    bytes
+        .windows(needle.len())
+        .any(|window| window == needle.as_bytes())
+}
+
+/// The command, for a user to whom the modes of files apply, which they do not to root.
+pub(crate) fn without_privileges(command: &Command) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        let mut same = Command::new(command.get_program());
+        copy_into(command, &mut same);
+        return same;
+    }
+    let mut wrapped = Command::new("setpriv");
+    wrapped
+        .arg("--bounding-set=-dac_override,-dac_read_search")
+        .arg(command.get_program());
+    copy_into(command, &mut wrapped);
+    wrapped
+}
+
+fn copy_into(from: &Command, to: &mut Command) {
+    to.args(from.get_args()).env_clear();
+    for (name, value) in from.get_envs() {
+        if let Some(value) = value {
+            to.env(name, value);
+        }
+    }
+    if let Some(folder) = from.get_current_dir() {
+        to.current_dir(folder);
+    }
+    to.stdin(Stdio::null());
+}
+
+/// How long a test waits for something that happens at once on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `happened`.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends a signal to a child.
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the child is there");
+}
+
+/// The program on a terminal of its own, which also is its controlling terminal.
+pub(crate) struct Terminal {
+    pub(crate) child: Child,
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    shown: Vec<u8>,
+}
+
+impl Terminal {
+    /// Starts a program of [`World::command`] on a new terminal. Standard output is not part of it.
+    pub(crate) fn start(command: &Command) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let ours = openpt(flags).expect("a terminal");
+        grantpt(&ours).expect("a terminal");
+        unlockpt(&ours).expect("a terminal");
+        let name = ptsname(&ours, Vec::new()).expect("a terminal with a name");
+        let path = PathBuf::from(OsString::from_vec(name.into_bytes()));
+        let open = || {
+            let mut options = File::options();
+            std::os::unix::fs::OpenOptionsExt::custom_flags(
+                &mut options,
+                i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).expect("a small number"),
+            );
+            options.read(true).write(true).open(&path)
+        };
+        // It becomes the leader of a session whose terminal its standard input is.
+        let mut wrapped = Command::new("setsid");
+        wrapped.arg("--ctty").arg(command.get_program());
+        copy_into(command, &mut wrapped);
+        wrapped
+            .stdin(open().expect("a terminal"))
+            .stderr(open().expect("a terminal"))
+            .stdout(Stdio::piped());
+        let child = wrapped.spawn().expect("setsid of util-linux");
+        // Else the terminal would stay open when the program has ended.
+        drop(wrapped);
+        let keyboard = File::from(ours);
+        let mut reader = keyboard.try_clone().expect("a terminal");
+        let (sender, screen) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            screen,
+            shown: Vec::new(),
+        }
+    }
+
+    /// Waits until `text` is on the screen; forgets everything up to it.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let at = self
+                .shown
+                .windows(text.len())
+                .position(|window| window == text.as_bytes());
+            if let Some(at) = at {
+                let seen: Vec<u8> = self.shown.drain(..at + text.len()).collect();
+                return String::from_utf8_lossy(&seen).into_owned();
+            }
+            match self.screen.recv_timeout(Duration::from_millis(100)) {
+                Ok(bytes) => self.shown.extend(bytes),
+                Err(RecvTimeoutError::Timeout) if start.elapsed() < PATIENCE => {}
+                Err(_) => panic!(
+                    "`{text}` is not on the screen: {}",
+                    String::from_utf8_lossy(&self.shown)
+                ),
+            }
+        }
+    }
+
+    /// Types something.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).expect("a terminal");
+    }
+
+    /// Waits for the end: how it ended, what else was on the screen, and standard output.
+    pub(crate) fn finish(mut self) -> (ExitStatus, String, Vec<u8>) {
+        let mut stdout = Vec::new();
+        let mut pipe = self.child.stdout.take().expect("a pipe");
+        pipe.read_to_end(&mut stdout).expect("output");
+        let status = self.child.wait().expect("the program ends");
+        while let Ok(bytes) = self.screen.recv_timeout(Duration::from_millis(200)) {
+            self.shown.extend(bytes);
+        }
+        let shown = String::from_utf8_lossy(&self.shown).into_owned();
+        (status, shown, stdout)
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

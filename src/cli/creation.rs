@@ -9,6 +9,7 @@ use sops_rs::config::{Config, ConfigError, Matched, Strictness};
 use sops_rs::keys::age::check_recipient;
 use sops_rs::recipient::{BadRecipient, Recipient, parse_context, parse_list};
 use sops_rs::selection::{RuleKind, Selection};
+use sops_rs::span::Position;
 
 use super::args::{KeyArgs, SelectionArgs};
 use super::context::Context;
@@ -56,6 +57,9 @@ pub(crate) fn decide(
         Err(failure) => return Err(failure),
     };
     let only = selection.anywhere.mac_only_encrypted;
+    if let Some(matched) = rule.as_ref().filter(|_| !named) {
+        refuse_empty_groups(context, config, path, matched)?;
+    }
     let (mut groups, mut threshold, rule_selection) = match rule {
         Some(Matched {
             groups,
@@ -84,6 +88,32 @@ pub(crate) fn decide(
     })
 }
 
+/// A rule that says what is sealed, but not for whom.
+fn refuse_empty_groups(
+    context: &Context,
+    config: Option<&Path>,
+    path: &Path,
+    matched: &Matched,
+) -> Result<(), Failure> {
+    let groups = &matched.groups;
+    let Some(index) = groups.iter().position(Vec::is_empty) else {
+        return Ok(());
+    };
+    let found = find(context, config, &normal(&context.resolve(path)));
+    let name = found.map_or_else(String::new, |(path, _)| shown(context, &path));
+    let rule = matched.rule;
+    let message = if groups.len() > 1 {
+        format!(
+            "key group {} of rule {rule} in `{name}` names no recipient",
+            index + 1
+        )
+    } else {
+        format!("rule {rule} in `{name}` names no recipient")
+    };
+    Err(Failure::new(Exit::Failed, message)
+        .hint("add `age: age1…` to it, or name a recipient with `--age`"))
+}
+
 /// Finds mistakes in recipients before anything is wrapped, and all of them at once.
 fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
     let mut failure: Option<Failure> = None;
@@ -98,7 +128,9 @@ fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
             failure = Some(so_far.detail(detail));
         }
     }
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), |failure| {
+        Err(failure.hint("copy it again from its owner; `sops-rs init` shows everybody their own"))
+    })
 }
 
 /// The recipients that options or the environment name; they take the place of the config's.
@@ -200,6 +232,12 @@ fn matching_rule(
         return Ok(Err(no_config(context, path)));
     };
     let name = shown(context, &config_path);
+    if !config_path.exists() {
+        return Err(
+            Failure::new(Exit::Failed, format!("the config `{name}` does not exist"))
+                .hint("correct `--config` or the variable SOPS_CONFIG"),
+        );
+    }
     let bytes = io::read(context, &Input::File(config_path.clone()))
         .map_err(|failure| failure.with_exit(Exit::Failed))?;
     let text = io::text(&bytes, &name).map_err(|failure| failure.with_exit(Exit::Failed))?;
@@ -295,7 +333,7 @@ fn bad_config(name: &str, error: &ConfigError) -> Failure {
         ConfigError::NoMatch { path, patterns } => {
             let mut failure = Failure::new(
                 Exit::Failed,
-                format!("error loading config: no matching creation rules found in `{name}`"),
+                format!("no matching creation rules found in `{name}`"),
             )
             .detail(format!("tested `{path}` against"));
             for (pattern, number) in patterns.iter().zip(1..) {
@@ -311,20 +349,30 @@ fn bad_config(name: &str, error: &ConfigError) -> Failure {
                 .hint("add `creation_rules`, or name a recipient with `--age`")
         }
         ConfigError::Syntax {
-            position: Some(position),
-            ..
-        } => Failure::new(
-            Exit::Failed,
-            format!("cannot read the config `{name}`: {error}"),
-        )
-        .detail(format!(
-            "in line {}, column {}",
-            position.line, position.column
-        )),
-        _ => Failure::new(
-            Exit::Failed,
-            format!("cannot use the config `{name}`: {error}"),
-        ),
+            position: Some(Position { line, column }),
+            message,
+        } => {
+            // The YAML reader puts the place into its sentence, too.
+            let message = message.replace(&format!(" at line {line} column {column}"), "");
+            Failure::new(
+                Exit::Failed,
+                format!("cannot read the config `{name}`: {message}"),
+            )
+            .detail(format!("in line {line}, column {column}"))
+        }
+        _ => {
+            let message = format!("cannot use the config `{name}`: {error}");
+            let failure = Failure::new(Exit::Failed, message);
+            match error {
+                ConfigError::PathRegex { .. } | ConfigError::Selection { .. } => {
+                    failure.hint("correct the expression")
+                }
+                ConfigError::SeveralSelections { .. } => failure.hint("keep one of them"),
+                ConfigError::UnknownKey { .. } => failure
+                    .hint("correct the key, or keep keys of other programs in a `.sops.yaml`"),
+                _ => failure,
+            }
+        }
     }
 }
 

@@ -505,6 +505,9 @@ fn cannot_seal(
             if let Some((_, selection)) = document {
                 failure = failure.detail(format!("the rule is {}", selection.describe()));
             }
+            let mut clear = clear.clone();
+            // The items of a list share its path.
+            clear.dedup();
             for path in clear {
                 failure = failure.detail(format!("in clear: {path}"));
             }

@@ -345,7 +345,13 @@ fn check(text: &str) -> Result<(), Failure> {
     check_recipient(text).map_err(|error| {
         Failure::new(
             Exit::Failed,
-            format!("`{text}` cannot be a recipient: {error}"),
+            match text.get(..4) {
+                // A slip of the hand: it is a secret.
+                Some("AGE-") => {
+                    "an identity is given as a recipient: keep it to yourself".to_owned()
+                }
+                _ => format!("`{text}` cannot be a recipient: {error}"),
+            },
         )
     })
 }

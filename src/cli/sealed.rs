@@ -19,7 +19,7 @@ use super::args::IdentityArgs;
 use super::context::Context;
 use super::exit::Exit;
 use super::identities::Places;
-use super::io;
+use super::io::{self, Input};
 use super::report::Failure;
 use super::services::Services;
 
@@ -63,8 +63,12 @@ impl<'a> Sealed<'a> {
     /// # Errors
     /// [`Exit::Failed`] if the text is damaged, has no metadata, or the metadata is wrong (spec 5.2).
     pub(crate) fn parse(context: &mut Context, source: &'a Source) -> Result<Self, Failure> {
-        let document = source.document(Exit::Failed)?;
         let name = source.name.as_str();
+        let document = match source.document(Exit::Failed) {
+            // Nothing but the envelope of a sealed file is ever read as this format.
+            Err(_) if source.format == Format::Binary => return Err(not_an_envelope(name)),
+            document => document?,
+        };
         let metadata = match Metadata::of(&document) {
             Ok(Some(metadata)) => metadata,
             Ok(None) => return Err(not_sealed(name)),
@@ -250,7 +254,20 @@ fn not_sealed(name: &str) -> Failure {
         Exit::Failed,
         format!("`{name}` is not encrypted: sops metadata not found"),
     )
-    .hint(format!("encrypt it with `sops-rs encrypt -i {name}`"))
+    .hint(if name == Input::Stdin.name() {
+        "perhaps it is decrypted already".to_owned()
+    } else {
+        format!("encrypt it with `sops-rs encrypt -i {name}`")
+    })
+}
+
+fn not_an_envelope(name: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("`{name}` is not encrypted: sops metadata not found"),
+    )
+    .detail("its format is taken to be binary, since its name says no other")
+    .hint("give `--input-type` if it is YAML, JSON, dotenv or INI")
 }
 
 /// The metadata cannot be read: which field, and where.
@@ -311,11 +328,26 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
     if !empty.is_empty() {
         failure = failure.detail(format!("no identity in {}", empty.join(", ")));
     }
-    failure.hint(if places.found_any() {
+    failure.hint(remedy(error, places))
+}
+
+/// The one thing to do for somebody who cannot open a file.
+fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
+    let attempts = || error.groups.iter().flatten();
+    let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
+    let supported = |attempt: &Attempt| !matches!(attempt.outcome, Outcome::NoService { .. });
+    let ssh = |attempt: &Attempt| attempt.identity.starts_with("ssh-");
+    if attempts().any(failed) {
+        "correct what failed above, or ask someone who can open the file to add you"
+    } else if !attempts().any(supported) {
+        "open it with SOPS itself, and add an age recipient: `sops rotate -i --add-age age1… FILE`"
+    } else if attempts().filter(|attempt| supported(attempt)).all(ssh) {
+        "set SOPS_AGE_SSH_PRIVATE_KEY_FILE to the private key of a recipient listed above"
+    } else if places.found_any() {
         "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you"
     } else {
         "set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it"
-    })
+    }
 }
 
 /// What came of one attempt, in words.
@@ -336,6 +368,9 @@ pub(crate) fn outcome(attempt: &Attempt) -> String {
             missing_feature: Some(feature),
         } => {
             format!("not tried: this program was built without the feature `{feature}`")
+        }
+        Outcome::NoService { .. } if attempt.kind == RecipientKind::Unknown => {
+            "not tried: this version does not know such keys".to_owned()
         }
         Outcome::NoService {
             missing_feature: None,

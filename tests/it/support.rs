@@ -66,7 +66,10 @@ impl World {
     /// The same with this private key for SSH recipients.
     pub(crate) fn with_ssh_key(name: &str) -> Self {
         let file = sops_fixtures().join("keys").join(name);
-        Self::new().set("SOPS_AGE_SSH_PRIVATE_KEY_FILE", file.to_str().expect("UTF-8"))
+        Self::new().set(
+            "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+            file.to_str().expect("UTF-8"),
+        )
     }
 
     /// Sets an environment variable for every run.
@@ -208,7 +211,10 @@ impl World {
     pub(crate) fn files_with(&self, needle: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.path().to_owned()];
-        let private = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        let private = std::fs::read_dir("/dev/shm")
+            .into_iter()
+            .flatten()
+            .flatten();
         folders.extend(
             private
                 .filter(|entry| entry.file_name().to_string_lossy().starts_with("sops-rs-"))
@@ -391,7 +397,9 @@ impl Terminal {
 
     /// Types something.
     pub(crate) fn type_in(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).expect("a terminal");
+        self.keyboard
+            .write_all(text.as_bytes())
+            .expect("a terminal");
     }
 
     /// Waits for the end: how it ended, what else was on the screen, and standard output.

@@ -268,17 +268,21 @@ impl Session<'_> {
                     return self.unchanged(directory);
                 }
                 Err(failure) => {
-                    let place = self.keep(context, kept.take(), copy)?;
-                    let failure = failure.detail(format!(
-                        "what you typed is kept, sealed, in `{}`",
-                        place.display()
-                    ));
+                    let failure = match self.keep(context, kept.clone(), copy) {
+                        Ok(place) => {
+                            let name = place.display().to_string();
+                            kept = Some(place);
+                            failure
+                                .detail(format!("what you typed is kept, sealed, in `{name}`"))
+                                .hint(format!("see it with `sops-rs decrypt {name}`"))
+                        }
+                        Err(other) => failure
+                            .detail(format!("what you typed cannot be kept: {}", other.message)),
+                    };
                     if !context.interactive {
-                        return Err(failure
-                            .hint(format!("see it with `sops-rs decrypt {}`", place.display())));
+                        return Err(failure);
                     }
                     context.fail(&failure);
-                    kept = Some(place);
                     await_enter(context)?;
                 }
             }
@@ -311,7 +315,8 @@ impl Session<'_> {
         io::replace(context, self.file, text.as_bytes(), Privacy::Public)
     }
 
-    /// Keeps a text that cannot be sealed value by value: as one sealed value, beside the file.
+    /// Keeps a text that cannot be sealed value by value: as one sealed value, beside the file; where the directory of
+    /// the file cannot be written, in that for temporary files.
     fn keep(
         &self,
         context: &mut Context,
@@ -324,9 +329,19 @@ impl Session<'_> {
             bytes,
         };
         let text = seal_binary(context, &source, self.key, self.metadata_of_copy())?;
-        let place = earlier.unwrap_or_else(|| self.free_name(context));
-        io::replace(context, &place, text.as_bytes(), Privacy::Private)?;
-        Ok(place)
+        let place = earlier.unwrap_or_else(|| free_name(context, self.file));
+        let Err(failure) = io::replace(context, &place, text.as_bytes(), Privacy::Private) else {
+            return Ok(place);
+        };
+        let temporary = context
+            .variable("TMPDIR")
+            .map_or_else(|| "/tmp".into(), PathBuf::from);
+        let name = self.file.file_name().unwrap_or(self.file.as_os_str());
+        let place = free_name(context, &temporary.join(name));
+        match io::create(&context.resolve(&place), text.as_bytes(), Privacy::Private) {
+            Ok(()) => Ok(place),
+            Err(_) => Err(failure),
+        }
     }
 
     /// A binary file has no selection rules (spec 7.4).
@@ -336,20 +351,6 @@ impl Session<'_> {
             mac_only_encrypted: false,
             ..self.metadata.clone()
         }
-    }
-
-    fn free_name(&self, context: &Context) -> PathBuf {
-        let name = |suffix: String| {
-            let mut name = self.file.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let is_free = |path: &PathBuf| context.resolve(path).symlink_metadata().is_err();
-        let numbered = (2..1000).map(|number| name(format!(".rejected-{number}")));
-        std::iter::once(name(".rejected".to_owned()))
-            .chain(numbered)
-            .find(is_free)
-            .unwrap_or_else(|| name(".rejected".to_owned()))
     }
 
     /// Removes the kept text: what it held is in the file now, or was given up.
@@ -362,6 +363,21 @@ impl Session<'_> {
             ));
         }
     }
+}
+
+/// A name for what was typed into `file` that nothing has yet.
+fn free_name(context: &Context, file: &Path) -> PathBuf {
+    let name = |suffix: String| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let is_free = |path: &PathBuf| context.resolve(path).symlink_metadata().is_err();
+    let numbered = (2..1000).map(|number| name(format!(".rejected-{number}")));
+    std::iter::once(name(".rejected".to_owned()))
+        .chain(numbered)
+        .find(is_free)
+        .unwrap_or_else(|| name(".rejected".to_owned()))
 }
 
 fn await_enter(context: &mut Context) -> Result<(), Failure> {

@@ -1189,13 +1189,32 @@ hint: restore the `sops` entry from git
 
 "#]],
     );
-    assert_message(message("sops_age__list_0__map_enc=", 128), str![]);
+    assert_message(
+        message("sops_age__list_0__map_enc=", 128),
+        str![[r#"
+sops-rs: error: no identity could open `db.env`
+  age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p  failed: not a valid age file: the age file cannot be read: failed to fill whole buffer
+  no identity in SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, SOPS_AGE_KEY, SOPS_AGE_KEY_CMD
+hint: correct what failed above, or ask someone who can open the file to add you
+
+"#]],
+    );
     let world = damaged("db.yaml", "a: b\n", |text| {
         let start = text.find("lastmodified: ").expect("the field");
         let line = text[start..].lines().next().expect("a line").to_owned();
         text.replace(&line, "lastmodified: yesterday")
     });
-    assert_message(world.fails(1, ["decrypt", "db.yaml"]), str![]);
+    assert_message(
+        world.fails(1, ["decrypt", "db.yaml"]),
+        str![[r#"
+sops-rs: error: the metadata of `db.yaml` is wrong: `lastmodified` in the `sops` metadata is not an RFC 3339 time
+   --> db.yaml:17:5
+ 17 | lastmodified: …
+    | ^
+hint: restore the `sops` entry from git
+
+"#]],
+    );
 }
 
 // --- options that contradict each other --------------------------------------------------------------------------------

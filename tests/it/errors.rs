@@ -144,7 +144,7 @@ hint: add `age: age1…` to it, or name a recipient with `--age`
 fn a_config_with_mistakes() {
     let world = World::new();
     world.write("db.yaml", "a: b\n");
-    let mut message = |config: &str| {
+    let message = |config: &str| {
         world.write(".sops-rs.yaml", config);
         world.fails(1, ["encrypt", "db.yaml"])
     };

@@ -1,1 +1,407 @@
-//! TODO
+//! Law 6: a value appears in no message and in no file that was not asked for, whatever is wrong with the file.
+//!
+//! Files whose values hold a canary are damaged in many ways at many places, plain and sealed; every command is run on
+//! them. Pieces of the canary count, too: damage may cut it.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{ALICE, Ran, World, holds};
+
+/// What every value holds. The parts are no words of any message.
+const CANARY: &str = "S3CR3T-CANARY";
+const PIECES: [&str; 2] = ["S3CR", "NARY"];
+
+/// A plaintext in each format with the canary in every way a value can be written.
+const PLAIN: [(&str, &str); 5] = [
+    (
+        "db.yaml",
+        "# S3CR3T-CANARY in a comment\nplain: S3CR3T-CANARY\nsingle: 'S3CR3T-CANARY: x'\ndouble: \"S3CR3T-CANARY \\n x\"\nliteral: |\n  S3CR3T-CANARY\n  S3CR3T-CANARY: y\nlist: [S3CR3T-CANARY, {a: S3CR3T-CANARY}]\nanchor: &x S3CR3T-CANARY\nitems:\n  - S3CR3T-CANARY # S3CR3T-CANARY\n  - key: S3CR3T-CANARY\n",
+    ),
+    (
+        "db.json",
+        "{\n  \"plain\": \"S3CR3T-CANARY\",\n  \"escaped\": \"\\tS3CR3T-CANARY\\u0041\",\n  \"list\": [\n    \"S3CR3T-CANARY\", {\"a\": \"S3CR3T-CANARY\"}\n  ]\n}\n",
+    ),
+    (
+        "db.env",
+        "# S3CR3T-CANARY in a comment\nPLAIN=S3CR3T-CANARY\nQUOTED=\"S3CR3T-CANARY\"\nLINES=S3CR3T-CANARY\\nx=S3CR3T-CANARY\n",
+    ),
+    (
+        "db.ini",
+        "; S3CR3T-CANARY in a comment\n[section]\nplain = S3CR3T-CANARY\nquoted = \"S3CR3T-CANARY\"\nticked = `S3CR3T-CANARY`\n[other]\nlast = S3CR3T-CANARY\n",
+    ),
+    ("db.txt", "S3CR3T-CANARY\nS3CR3T-CANARY\n"),
+];
+
+/// A world with alice's identity and a config for all files.
+fn world() -> World {
+    let world = World::with_identity("alice").set("SOPS_EDITOR", "true");
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - age: {ALICE}\n"),
+    );
+    world
+}
+
+/// Damage that can be done at any place of a text, and a name for it.
+fn damages() -> Vec<(&'static str, fn(&[u8], usize) -> Vec<u8>)> {
+    fn insert(text: &[u8], at: usize, what: &[u8]) -> Vec<u8> {
+        [&text[..at], what, &text[at..]].concat()
+    }
+    vec![
+        ("cut off", |text, at| text[..at].to_vec()),
+        ("a byte lost", |text, at| {
+            [&text[..at], &text[at + 1..]].concat()
+        }),
+        ("a bit flipped", |text, at| {
+            let mut text = text.to_vec();
+            text[at] ^= 1;
+            text
+        }),
+        ("a quote", |text, at| insert(text, at, b"\"")),
+        ("a tick", |text, at| insert(text, at, b"'")),
+        ("a bracket", |text, at| insert(text, at, b"{[")),
+        ("a colon", |text, at| insert(text, at, b": ")),
+        ("an equals sign", |text, at| insert(text, at, b"=")),
+        ("a line break", |text, at| insert(text, at, b"\n")),
+        ("a tab", |text, at| insert(text, at, b"\n\t")),
+        ("a NUL", |text, at| insert(text, at, b"\0")),
+        ("Latin-1", |text, at| insert(text, at, b"\xfc")),
+        ("a backslash", |text, at| insert(text, at, b"\\")),
+        ("an alias", |text, at| insert(text, at, b"*")),
+        ("a tag", |text, at| insert(text, at, b"!!binary ")),
+        ("a conflict", |text, at| {
+            insert(text, at, b"\n<<<<<<< HEAD\nx\n=======\ny\n>>>>>>> other\n")
+        }),
+    ]
+}
+
+/// The file with every third line doubled: duplicate keys.
+fn doubled(text: &str) -> String {
+    text.lines()
+        .enumerate()
+        .map(|(number, line)| format!("{line}\n").repeat(1 + usize::from(number % 3 == 1)))
+        .collect()
+}
+
+fn tells(bytes: &[u8]) -> bool {
+    PIECES.iter().any(|piece| holds(bytes, piece))
+}
+
+/// Whether the canary is a name in this text by now, not a value: names are not secret.
+fn is_a_name(name: &str, bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    match name.rsplit('.').next() {
+        Some("env" | "ini") => lines.any(|line| {
+            let key = line.split('=').next().unwrap_or_default();
+            key.len() < line.len() && tells(key.as_bytes())
+                || line.starts_with('[') && tells(line.as_bytes())
+        }),
+        Some("yaml" | "json") => text.match_indices(':').any(|(at, _)| {
+            let before = &text[..at];
+            let key = before
+                .rsplit(['\n', ',', '{', '['])
+                .next()
+                .unwrap_or_default();
+            tells(key.as_bytes())
+        }),
+        _ => false,
+    }
+}
+
+/// Runs a command on a file that may be damaged: what it says must not tell.
+#[track_caller]
+fn assert_silent(world: &World, what: &str, arguments: &[&str]) -> Ran {
+    let ran = world.run(arguments);
+    assert!(ran.signal.is_none(), "{what}: {arguments:?}: {ran:?}");
+    assert!(
+        !tells(ran.stderr.as_bytes()),
+        "{what}: {arguments:?} tells:\n{}",
+        ran.stderr
+    );
+    assert!(
+        !ran.stderr.contains("bug in sops-rs"),
+        "{what}: {}",
+        ran.stderr
+    );
+    // Asked for: the plaintext, by `decrypt`, if it succeeds.
+    if ran.code != Some(0) {
+        assert!(
+            ran.stdout.is_empty(),
+            "{what}: {arguments:?}: output in spite of an error"
+        );
+    }
+    ran
+}
+
+/// No file of this world but those named holds the canary.
+#[track_caller]
+fn assert_nowhere(world: &World, what: &str, except: &[PathBuf]) {
+    let mut found = world.files_with(CANARY);
+    found.retain(|path| !except.contains(path));
+    assert_eq!(found, [] as [&Path; 0], "{what}");
+}
+
+#[test]
+fn damaged_plaintext_is_not_told() {
+    let world = world();
+    let (mut failed, mut runs) = (0, 0);
+    for (name, text) in PLAIN {
+        let text = text.as_bytes();
+        // Places spread over the text, at steps that share no factor with the length of the canary.
+        for at in (0..text.len()).step_by(text.len() / 12) {
+            for (what, damage) in damages() {
+                let damaged = damage(text, at);
+                if is_a_name(name, &damaged) {
+                    continue;
+                }
+                let plain = world.write(name, &damaged);
+                let what = format!("{what} at byte {at} of {name}");
+                // Which command it is takes turns.
+                let ran = match runs % 4 {
+                    0 => assert_silent(&world, &what, &["decrypt", name]),
+                    1 => assert_silent(&world, &what, &["edit", name]),
+                    2 => assert_silent(&world, &what, &["filestatus", name]),
+                    _ => assert_silent(&world, &what, &["encrypt", "--output", "x", name]),
+                };
+                let ran_too = assert_silent(&world, &what, &["encrypt", "--output", "y", name]);
+                failed += u32::from(ran.code != Some(0)) + u32::from(ran_too.code != Some(0));
+                runs += 1;
+                if runs % 20 == 0 {
+                    // A damaged plaintext can be a valid one whose clear parts hold the canary.
+                    drop(std::fs::remove_file(world.path("x")));
+                    drop(std::fs::remove_file(world.path("y")));
+                    assert_nowhere(&world, &what, &[plain]);
+                }
+            }
+        }
+        let plain = world.write(name, doubled(str::from_utf8(text).expect("UTF-8")));
+        for verb in ["encrypt", "decrypt", "edit", "filestatus"] {
+            assert_silent(&world, "doubled lines", &[verb, name]);
+        }
+        drop(std::fs::remove_file(plain));
+    }
+    assert!(runs > 500, "{runs} runs");
+    assert!(
+        failed > runs / 2,
+        "{failed} of {runs} runs failed: most should"
+    );
+}
+
+#[test]
+fn damaged_sealed_files_are_not_told() {
+    let world = world();
+    let (mut failed, mut runs) = (0, 0);
+    for (name, plain) in PLAIN {
+        world.write(name, plain);
+        world.ok(["encrypt", "--in-place", name]);
+        let sealed = world.read(name);
+        assert!(!tells(sealed.as_bytes()));
+        let text = sealed.as_bytes();
+        for at in (0..text.len()).step_by(text.len() / 9) {
+            for (what, damage) in damages() {
+                world.write(name, damage(text, at));
+                let what = format!("{what} at byte {at} of sealed {name}");
+                runs += 1;
+                let ran = match runs % 5 {
+                    0 => assert_silent(&world, &what, &["filestatus", name]),
+                    1 => assert_silent(&world, &what, &["edit", name]),
+                    2 => assert_silent(&world, &what, &["encrypt", name]),
+                    _ => assert_silent(&world, &what, &["decrypt", name]),
+                };
+                failed += u32::from(ran.code != Some(0));
+                assert_nowhere(&world, &what, &[]);
+            }
+        }
+        world.write(name, doubled(&sealed));
+        for verb in ["encrypt", "decrypt", "edit", "filestatus"] {
+            assert_silent(&world, "doubled lines", &[verb, name]);
+        }
+    }
+    assert!(runs > 500, "{runs} runs");
+    assert!(
+        failed > runs / 2,
+        "{failed} of {runs} runs failed: most should"
+    );
+}
+
+#[test]
+fn values_typed_where_tokens_should_be_are_not_told() {
+    let world = world();
+    for (name, plain) in PLAIN {
+        world.write(name, plain);
+        world.ok(["encrypt", "--in-place", name]);
+        let sealed = world.read(name);
+        let start = sealed.find("ENC[").expect("a token");
+        let end = start + sealed[start..].find(']').expect("its end") + 1;
+        for typed in [
+            CANARY.to_owned(),
+            format!("ENC[{CANARY}]"),
+            format!("ENC[AES256_GCM,data:{CANARY},iv:{CANARY},tag:{CANARY},type:{CANARY}]"),
+        ] {
+            let file = world.write(
+                name,
+                format!("{}{typed}{}", &sealed[..start], &sealed[end..]),
+            );
+            for arguments in [
+                &["decrypt", name][..],
+                &["edit", name],
+                &["decrypt", "--in-place", name],
+                &["decrypt", "--output", "x", name],
+                &["filestatus", name],
+                &["encrypt", name],
+            ] {
+                assert_silent(&world, &typed, arguments);
+            }
+            // A comment may be clear, so a file with one may be opened.
+            drop(std::fs::remove_file(world.path("x")));
+            assert_nowhere(&world, &typed, &[file]);
+        }
+        std::fs::remove_file(world.path(name)).expect("the file");
+    }
+}
+
+#[test]
+fn refusals_do_not_tell() {
+    for (name, plain) in PLAIN {
+        let world = world();
+        let file = world.write(name, plain);
+        let owned = file.to_str().expect("UTF-8").to_owned();
+        // Sealing that is refused for what the options say.
+        for options in [
+            &["--encrypted-regex", "^absent$"][..],
+            &["--encrypted-regex", "("],
+            &["--unencrypted-regex", ".", "--encrypted-suffix", "x"],
+            &["--unencrypted-regex", "."],
+            &["--age", "age1wrong"],
+            &["--kms", "arn:aws:kms:eu-west-1:111122223333:key/1"],
+            &["--output", "absent/x"],
+            &["--config", "absent"],
+            &["--config", &owned],
+            &["--shamir-secret-sharing-threshold", "300"],
+        ] {
+            let mut arguments = vec!["encrypt"];
+            arguments.extend(options);
+            arguments.push(name);
+            let ran = assert_silent(&world, "refused", &arguments);
+            // A binary file has no rules.
+            assert!(
+                ran.code != Some(0) || name == "db.txt" || options[1] == "300",
+                "{arguments:?}"
+            );
+            assert_nowhere(&world, "refused", &[file.clone()]);
+        }
+        // Opening without a key, and with one that is wrong.
+        world.ok(["encrypt", "--in-place", name]);
+        for identity in ["", "bob"] {
+            let stranger = if identity.is_empty() {
+                World::new()
+            } else {
+                World::with_identity(identity)
+            };
+            for verb in ["decrypt", "edit"] {
+                assert_silent(&stranger, "a stranger", &[verb, &owned]);
+            }
+        }
+        assert_nowhere(&world, "refused", &[]);
+    }
+}
+
+#[test]
+fn edits_that_go_wrong_do_not_tell() {
+    let typed = [
+        ("db.yaml", "a: [S3CR3T-CANARY\n"),
+        ("db.yaml", "a: \"S3CR3T-CANARY\n"),
+        ("db.yaml", "a: S3CR3T-CANARY\na: S3CR3T-CANARY\n"),
+        ("db.yaml", "a: *S3CR3T\n"),
+        ("db.json", "{\"a\": S3CR3T-CANARY}"),
+        ("db.json", "S3CR3T-CANARY"),
+        ("db.env", "S3CR3T-CANARY\n"),
+        ("db.ini", "S3CR3T-CANARY\n[a\n"),
+        ("db.ini", "[a]\nb = \"\"\"S3CR3T-CANARY\n"),
+    ];
+    for (name, text) in typed {
+        let world = world();
+        let plain = PLAIN
+            .iter()
+            .find(|(other, _)| *other == name)
+            .expect("a format")
+            .1;
+        world.write(name, plain);
+        world.ok(["encrypt", "--in-place", name]);
+        // What is typed comes through a pipe, so that it is in no file of this world.
+        let mut command = world.command(["edit", name]);
+        command
+            .env("SOPS_EDITOR", "sh -c 'printf %s \"$TYPED\" > \"$0\"'")
+            .env("TYPED", text);
+        let ran = Ran::from(command.output().expect("it runs"));
+        assert_ne!(ran.code, Some(0), "{text}");
+        // An alias is a name, and names may be told.
+        assert!(
+            !tells(ran.stderr.as_bytes()) || text.contains('*'),
+            "{text}: {}",
+            ran.stderr
+        );
+        assert!(ran.stdout.is_empty());
+        assert_nowhere(&world, text, &[]);
+    }
+}
+
+#[test]
+fn identities_are_not_told() {
+    let key = std::fs::read_to_string(crate::support::sops_fixtures().join("keys/alice.age.txt"))
+        .expect("a key");
+    let secret = key
+        .split_whitespace()
+        .find(|word| word.starts_with("AGE-SECRET-KEY-"))
+        .expect("a key");
+    let piece = &secret[20..40];
+    let world = World::new();
+    world.write("db.yaml", "a: b\n");
+    world.ok(["encrypt", "-i", "--age", ALICE, "db.yaml"]);
+    let damaged = [
+        secret.replacen('A', "B", 1),
+        secret[..60].to_owned(),
+        format!("{secret}X"),
+        secret.to_lowercase(),
+        format!("key: {secret}"),
+        format!("{secret} {secret}"),
+        format!("AGE-PLUGIN-ABSENT-{}", &secret[16..]),
+    ];
+    for text in &damaged {
+        for variable in [
+            "SOPS_AGE_KEY",
+            "SOPS_AGE_KEY_FILE",
+            "SOPS_AGE_KEY_CMD",
+            "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
+        ] {
+            let file = world.write("keys.txt", text);
+            let value = match variable {
+                "SOPS_AGE_KEY" => text.clone(),
+                "SOPS_AGE_KEY_CMD" => format!("cat {}", file.display()),
+                _ => file.to_str().expect("UTF-8").to_owned(),
+            };
+            let mut command = world.command(["decrypt", "db.yaml"]);
+            let ran = Ran::from(command.env(variable, value).output().expect("it runs"));
+            let told = ran.stderr.to_uppercase().contains(piece);
+            assert!(!told, "{variable}: {}", ran.stderr);
+        }
+    }
+    // Given where a recipient belongs.
+    for arguments in [
+        &["encrypt", "--age", secret, "db.yaml"][..],
+        &["init", "--yes", "--recipient", secret],
+    ] {
+        let ran = world.run(arguments);
+        assert_ne!(ran.code, Some(0));
+        assert!(!ran.stderr.contains(piece), "{}", ran.stderr);
+    }
+    world.write("plain.yaml", "a: b\n");
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - age: {secret}\n"),
+    );
+    let ran = world.run(["encrypt", "plain.yaml"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(!ran.stderr.contains(piece), "{}", ran.stderr);
+}

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
 /// The folder of files sealed by SOPS.
 pub(crate) fn sops_fixtures() -> PathBuf {
@@ -393,6 +394,15 @@ impl Terminal {
                 ),
             }
         }
+    }
+
+    /// Waits until what is typed is no longer shown.
+    #[track_caller]
+    pub(crate) fn await_silence(&self) {
+        wait_until("silence", || {
+            let state = tcgetattr(&self.keyboard).expect("a terminal");
+            !state.local_modes.contains(LocalModes::ECHO)
+        });
     }
 
     /// Types something.

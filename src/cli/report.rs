@@ -219,14 +219,19 @@ fn yaml_key<'a>(before: &str, line: &'a str) -> Option<&'a str> {
     if !is_key(key) || !(value.is_empty() || value.starts_with(' ')) || !quotes_are_closed(before) {
         return None;
     }
-    // A line of a longer text stands deeper than its key, and that key's line ends in something else than a colon.
+    // A line of a longer text stands deeper than its key, and that key's line ends in something else than a colon; or
+    // the line above it, which begins the text, is no entry.
     let mut indent = indent_of(line);
     for outer in before.lines().rev() {
         let text = outer.trim_start();
+        if indent_of(outer) == indent && !is_entry(text) {
+            return None;
+        }
         if indent_of(outer) < indent && !text.is_empty() && !text.starts_with('#') {
             let nested = outer.trim_end().ends_with(':') && !outer.contains(" #");
             let item = outer.trim_start_matches([' ', '-']);
-            let beside = text.starts_with("- ") && outer.len() - item.len() == indent;
+            let beside =
+                text.starts_with("- ") && outer.len() - item.len() == indent && is_entry(item);
             if !nested && !beside {
                 return None;
             }
@@ -234,6 +239,15 @@ fn yaml_key<'a>(before: &str, line: &'a str) -> Option<&'a str> {
         }
     }
     Some(key)
+}
+
+/// Whether this line of YAML, without its indentation, is an entry, or none that a text could begin with.
+fn is_entry(line: &str) -> bool {
+    let begins = ["#", "- ", "---", "...", "%", "? "]
+        .iter()
+        .any(|mark| line.starts_with(mark));
+    let line = line.trim_end();
+    begins || line.is_empty() || line == "-" || line.ends_with(':') || line.contains(": ")
 }
 
 fn indent_of(line: &str) -> usize {
@@ -360,6 +374,13 @@ mod tests {
             None,
             "a line of a plain scalar"
         );
+        for text in [
+            "text:\n  a\n  hunter2: |x",
+            "- a\n  hunter2: |x",
+            "a\nhunter2: |x",
+        ] {
+            assert_eq!(yaml(text), None, "a line of a plain scalar below its key");
+        }
         assert_eq!(yaml("my hunter2: |x"), None, "a sentence");
         assert_eq!(yaml("hunter2:|x"), None, "not a key");
         assert_eq!(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{ALICE, Ran, World};
+use crate::support::{ALICE, Ran, World, unique};
 
 /// A world with alice's identity and a config for all files.
 fn world() -> World {
@@ -177,13 +177,14 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
 
 #[test]
 fn a_full_disk_keeps_plaintext_of_edit_from_staying_behind() {
+    let secret = unique("S3CR3T");
     let world = world();
-    world.write("db.env", plaintext("S3CR3T-full"));
+    world.write("db.env", plaintext(&secret));
     world.ok(["encrypt", "--in-place", "db.env"]);
     let before = world.read("db.env");
     let world = world.set("SOPS_EDITOR", "true");
     let ran = with_room(&world, 10, &["edit", "db.env"]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(world.read("db.env") == before);
-    assert_eq!(world.files_with("S3CR3T-full"), [] as [&Path; 0]);
+    assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{ALICE, Ran, Terminal, World, send, wait_until, without_privileges};
+use crate::support::{ALICE, Ran, Terminal, World, send, unique, wait_until, without_privileges};
 
 /// One small file in each format: its name, its text, what the editor replaces, and by what.
 const FILES: [(&str, &str, &str, &str); 5] = [
@@ -259,10 +259,11 @@ fn the_editor_gets_a_private_file_of_the_same_name() {
 
 #[test]
 fn an_editor_that_fails_leaves_everything_as_it_was() {
-    let world = world_with(&[("db.yaml", "a: S3CR3T-fails\n")]);
+    let secret = unique("S3CR3T");
+    let world = world_with(&[("db.yaml", &format!("a: {secret}\n"))]);
     let before = world.read("db.yaml");
     for script in [
-        "sed -i s/S3/S4/ \"$1\"; exit 3",
+        "sed -i s/S3CR/S4CR/ \"$1\"; exit 3",
         "kill -9 $$",
         "rm \"$1\"; exit 1",
     ] {
@@ -270,7 +271,7 @@ fn an_editor_that_fails_leaves_everything_as_it_was() {
         assert_eq!(world.read("db.yaml"), before);
         assert_eq!(world.names(), [".sops-rs.yaml", "db.yaml"]);
     }
-    assert_eq!(world.files_with("CR3T-fails"), [] as [&Path; 0]);
+    assert_eq!(world.files_with(&secret[2..]), [] as [&Path; 0]);
 }
 
 #[test]
@@ -286,6 +287,7 @@ fn an_editor_that_removes_the_file_is_no_edit() {
 
 #[test]
 fn a_broken_edit_is_kept_sealed_beside_the_file() {
+    let secret = unique("S3CR3T-kept");
     let broken = [
         (
             "db.yaml",
@@ -308,6 +310,7 @@ fn a_broken_edit_is_kept_sealed_beside_the_file() {
         ),
     ];
     for (name, text, typed, place) in broken {
+        let typed = typed.replace("S3CR3T-kept", &secret);
         let world = world_with(&[(name, text)]);
         let before = world.read(name);
         let script = format!("cat > \"$1\" <<'EOF'\n{typed}EOF\n");
@@ -324,7 +327,7 @@ fn a_broken_edit_is_kept_sealed_beside_the_file() {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::remove_dir_all(world.path("../bin")).expect("the editor");
-        assert_eq!(world.files_with("S3CR3T-kept"), [] as [&Path; 0]);
+        assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
         // A second one does not take the place of the first.
         let ran = world.edit(&script.replace("kept", "again"), [name]);
         assert_eq!(ran.code, Some(2));
@@ -386,12 +389,13 @@ fn a_broken_edit_on_a_terminal_is_offered_again() {
 
 #[test]
 fn a_broken_edit_may_be_given_up() {
+    let secret = unique("S3CR3T");
     let world = world_with(&[("db.yaml", "a: one\n")]);
     let before = world.read("db.yaml");
     let mut command = world.command(["edit", "db.yaml"]);
     command.env(
         "SOPS_EDITOR",
-        world.script("printf 'S3CR3T-up: [\\n' > \"$1\""),
+        world.script(&format!("printf '{secret}: [\\n' > \"$1\"")),
     );
     for (keys, signal) in [("\x03", Some(2)), ("\x04", None)] {
         let mut terminal = Terminal::start(&command);
@@ -401,11 +405,11 @@ fn a_broken_edit_may_be_given_up() {
         assert_eq!(status.signal(), signal, "{status:?}");
         assert_ne!(status.code(), Some(0));
         assert_eq!(world.read("db.yaml"), before);
-        assert_eq!(opened(&world, "db.yaml.rejected"), "S3CR3T-up: [\n");
+        assert_eq!(opened(&world, "db.yaml.rejected"), format!("{secret}: [\n"));
         std::fs::remove_file(world.path("db.yaml.rejected")).expect("the kept text");
     }
     std::fs::remove_dir_all(world.path("../bin")).expect("the editor");
-    assert_eq!(world.files_with("S3CR3T-up"), [] as [&Path; 0]);
+    assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
 }
 
 #[test]
@@ -452,6 +456,7 @@ fn a_link_stays_a_link_and_modes_are_kept() {
 
 #[test]
 fn a_folder_that_cannot_be_written_costs_nothing() {
+    let secret = unique("S3CR3T");
     let world = world_with(&[("locked/db.yaml", "a: one\n")]);
     let before = world.read("locked/db.yaml");
     let mode = |mode| {
@@ -462,7 +467,7 @@ fn a_folder_that_cannot_be_written_costs_nothing() {
     let mut command = world.command(["edit", "locked/db.yaml"]);
     command.env(
         "SOPS_EDITOR",
-        world.script("echo 'a: S3CR3T-locked' > \"$1\""),
+        world.script(&format!("echo 'a: {secret}' > \"$1\"")),
     );
     let ran = Ran::from(without_privileges(&command).output().expect("it runs"));
     mode(0o700);
@@ -478,19 +483,19 @@ fn a_folder_that_cannot_be_written_costs_nothing() {
     );
     assert_eq!(
         world.ok([Path::new("decrypt"), &kept]),
-        b"a: S3CR3T-locked\n"
+        format!("a: {secret}\n").as_bytes()
     );
     std::fs::remove_dir_all(world.path("../bin")).expect("the editor");
-    assert_eq!(world.files_with("S3CR3T-locked"), [] as [&Path; 0]);
+    assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
 }
 
 // --- signals ----------------------------------------------------------------------------------------------------------
 
 /// Starts `edit` with an editor that writes something and then stays until the file `go` is there.
-fn start_waiting(world: &World) -> Child {
+fn start_waiting(world: &World, typed: &str) -> Child {
     let place = world.path("");
     let script = format!(
-        "echo 'typed: S3CR3T-typed' >> \"$1\"; touch {place:?}/ready; while ! [ -e {place:?}/go ]; do sleep 0.01; done"
+        "echo 'typed: {typed}' >> \"$1\"; touch {place:?}/ready; while ! [ -e {place:?}/go ]; do sleep 0.01; done"
     );
     let mut command = world.command(["edit", "db.yaml"]);
     let child = command
@@ -506,11 +511,12 @@ fn start_waiting(world: &World) -> Child {
 #[test]
 fn a_signal_while_the_editor_runs_leaves_no_plaintext() {
     for (signal, number) in [(Signal::TERM, 15), (Signal::HUP, 1)] {
-        let world = world_with(&[("db.yaml", "a: S3CR3T-signal\n")]);
+        let (secret, typed) = (unique("S3CR3T"), unique("S3CR3T"));
+        let world = world_with(&[("db.yaml", &format!("a: {secret}\n"))]);
         let before = world.read("db.yaml");
-        let mut child = start_waiting(&world);
+        let mut child = start_waiting(&world, &typed);
         assert!(
-            !world.files_with("S3CR3T-signal").is_empty(),
+            !world.files_with(&secret).is_empty(),
             "else this proves nothing"
         );
         send(&child, signal);
@@ -519,8 +525,8 @@ fn a_signal_while_the_editor_runs_leaves_no_plaintext() {
         assert_eq!(world.read("db.yaml"), before);
         assert_eq!(world.names(), [".sops-rs.yaml", "db.yaml", "ready"]);
         std::fs::remove_dir_all(world.path("../bin")).expect("the editor");
-        assert_eq!(world.files_with("S3CR3T-signal"), [] as [&Path; 0]);
-        assert_eq!(world.files_with("S3CR3T-typed"), [] as [&Path; 0]);
+        assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
+        assert_eq!(world.files_with(&typed), [] as [&Path; 0]);
     }
 }
 
@@ -528,15 +534,19 @@ fn a_signal_while_the_editor_runs_leaves_no_plaintext() {
 #[test]
 fn an_interrupt_while_the_editor_runs_is_the_editors_business() {
     for signal in [Signal::INT, Signal::QUIT] {
+        let typed = unique("S3CR3T");
         let world = world_with(&[("db.yaml", "a: one\n")]);
-        let mut child = start_waiting(&world);
+        let mut child = start_waiting(&world, &typed);
         send(&child, signal);
         send(&child, signal);
         world.write("go", "");
         assert_eq!(child.wait().expect("it ends").code(), Some(0));
-        assert_eq!(opened(&world, "db.yaml"), "a: one\ntyped: S3CR3T-typed\n");
+        assert_eq!(
+            opened(&world, "db.yaml"),
+            format!("a: one\ntyped: {typed}\n")
+        );
         std::fs::remove_dir_all(world.path("../bin")).expect("the editor");
-        assert_eq!(world.files_with("S3CR3T-typed"), [] as [&Path; 0]);
+        assert_eq!(world.files_with(&typed), [] as [&Path; 0]);
     }
 }
 
@@ -548,24 +558,25 @@ fn a_signal_while_the_program_waits_leaves_no_plaintext() {
         (Signal::HUP, 1),
         (Signal::QUIT, 3),
     ] {
-        let world = world_with(&[("db.yaml", "a: S3CR3T-waits\n")]);
+        let secret = unique("S3CR3T");
+        let world = world_with(&[("db.yaml", &format!("a: {secret}\n"))]);
         let before = world.read("db.yaml");
         let mut command = world.command(["edit", "db.yaml"]);
         command.env("SOPS_EDITOR", world.script("echo 'b: [' >> \"$1\""));
         let mut terminal = Terminal::start(&command);
         terminal.expect("press Enter");
         assert!(
-            !world.files_with("S3CR3T-waits").is_empty(),
+            !world.files_with(&secret).is_empty(),
             "else this proves nothing"
         );
         send(&terminal.child, signal);
         let (status, ..) = terminal.finish();
         assert_eq!(status.signal(), Some(number), "{status:?}");
         assert_eq!(world.read("db.yaml"), before);
-        assert_eq!(world.files_with("S3CR3T-waits"), [] as [&Path; 0]);
+        assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
         assert_eq!(
             opened(&world, "db.yaml.rejected"),
-            "a: S3CR3T-waits\nb: [\n"
+            format!("a: {secret}\nb: [\n")
         );
     }
 }

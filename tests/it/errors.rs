@@ -880,10 +880,11 @@ sops-rs: error: expected `,` or `]` here
     assert_message(
         message("db: *absent\n"),
         str![[r#"
-sops-rs: error: there is no anchor `absent` above this alias
+sops-rs: error: there is no anchor of this name above this alias
   --> db.yaml:1:5
  1 | db: …
    |     ^
+hint: put a value that begins with `*` in quotes
 
 "#]],
     );
@@ -1053,28 +1054,28 @@ hint: resolve the conflict and remove the marker lines
 
 #[test]
 fn a_clear_value_that_was_changed() {
-    let world = damaged("db.yaml", "a: b\nport_unencrypted: 5432\n", |text| {
+    let world = damaged("db.env", "A=b\nPORT_unencrypted=5432\n", |text| {
         text.replace("5432", "5433")
     });
     assert_message(
-        world.fails(51, ["decrypt", "db.yaml"]),
+        world.fails(51, ["decrypt", "db.env"]),
         str![[r#"
-sops-rs: error: the file's values do not match its MAC: `db.yaml`
-   --> db.yaml:18:5
- 18 | mac: …
-    | ^
+sops-rs: error: the file's values do not match its MAC: `db.env`
+  --> db.env:6:1
+ 6 | sops_mac= …
+   | ^
   a value was changed, added, removed or moved without this file's key: by hand, by a text merge, or on purpose
 hint: compare with an older version in git; `--ignore-mac` opens the file all the same, so look at every value
 
 "#]],
     );
     assert_message(
-        world.fails(51, ["edit", "db.yaml"]),
+        world.fails(51, ["edit", "db.env"]),
         str![[r#"
-sops-rs: error: the file's values do not match its MAC: `db.yaml`
-   --> db.yaml:18:5
- 18 | mac: …
-    | ^
+sops-rs: error: the file's values do not match its MAC: `db.env`
+  --> db.env:6:1
+ 6 | sops_mac= …
+   | ^
   a value was changed, added, removed or moved without this file's key: by hand, by a text merge, or on purpose
 hint: compare with an older version in git; `--ignore-mac` opens the file all the same, so look at every value
 
@@ -1199,18 +1200,18 @@ hint: correct what failed above, or ask someone who can open the file to add you
 
 "#]],
     );
-    let world = damaged("db.yaml", "a: b\n", |text| {
-        let start = text.find("lastmodified: ").expect("the field");
+    let world = damaged("db.env", "A=b\n", |text| {
+        let start = text.find("lastmodified=").expect("the field");
         let line = text[start..].lines().next().expect("a line").to_owned();
-        text.replace(&line, "lastmodified: yesterday")
+        text.replace(&line, "lastmodified=yesterday")
     });
     assert_message(
-        world.fails(1, ["decrypt", "db.yaml"]),
+        world.fails(1, ["decrypt", "db.env"]),
         str![[r#"
-sops-rs: error: the metadata of `db.yaml` is wrong: `lastmodified` in the `sops` metadata is not an RFC 3339 time
-   --> db.yaml:17:5
- 17 | lastmodified: …
-    | ^
+sops-rs: error: the metadata of `db.env` is wrong: `lastmodified` in the `sops` metadata is not an RFC 3339 time
+  --> db.env:4:1
+ 4 | sops_lastmodified= …
+   | ^
 hint: restore the `sops` entry from git
 
 "#]],

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -262,6 +263,13 @@ impl World {
 )]
 pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).expect("a file");
+}
+
+/// A word that begins so and that no other test has, nor another run of the tests on this machine.
+pub(crate) fn unique(word: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{word}{}x{count}", std::process::id())
 }
 
 /// Whether `needle` stands somewhere in `bytes`.

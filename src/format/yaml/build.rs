@@ -560,7 +560,11 @@ mod tests {
                 "%YAML ",
                 "this version of YAML is not known",
             ),
-            ("a: *x\n", "*x", "there is no anchor `x` above this alias"),
+            (
+                "a: *x\n",
+                "*x",
+                "there is no anchor of this name above this alias",
+            ),
             ("a: &x\n  b: *x\n", "*x", "the anchor `x` contains itself"),
             ("[a]: b\n", "", "a mapping or list as a key"),
             ("- a\n", "", "the top level must be a mapping"),

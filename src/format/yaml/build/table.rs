@@ -301,10 +301,11 @@ impl<'a> Table<'a> {
     pub(super) fn alias(&mut self, span: Span, comments: &mut Comments) -> Result<(), ScanError> {
         let name = span.of(self.source).get(1..).unwrap_or_default();
         let Some(&target) = self.anchors.get(name) else {
-            return Err(ScanError::new(
-                span,
-                format!("there is no anchor `{name}` above this alias"),
-            ));
+            // Not named: it may be a password that begins with `*`.
+            return Err(
+                ScanError::new(span, "there is no anchor of this name above this alias")
+                    .with_hint("put a value that begins with `*` in quotes"),
+            );
         };
         if self.key_is_next() {
             return self.alias_key(name, target, span, comments);

@@ -22,6 +22,7 @@ mod sealed;
 mod services;
 mod target;
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use args::AnywhereArgs;
 use context::Context;
 use exit::Exit;
-use report::Failure;
+use report::{Failure, escaped};
 
 /// The version of SOPS that scripts may take this program for when it is called by that name.
 const SOPS_VERSION: &str = "3.13.2";
@@ -96,9 +97,12 @@ fn program_name(argument: Option<&OsString>) -> &'static str {
 }
 
 fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
+    let deceiving = arguments
+        .iter()
+        .any(|argument| matches!(escaped(&argument.to_string_lossy()), Cow::Owned(_)));
     let outcome = match Cli::try_parse_from(arguments) {
         Ok(cli) => dispatch(context, cli),
-        Err(error) => answer(context, &error),
+        Err(error) => answer(context, &error, deceiving),
     };
     outcome.unwrap_or_else(|failure| {
         context.fail(&failure);
@@ -119,13 +123,19 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// What clap has to say: help, the version, or that the arguments are wrong.
-fn answer(context: &mut Context, error: &clap::Error) -> Result<Exit, Failure> {
+/// What clap has to say: help, the version, or that the arguments are wrong. It quotes them, so they may not be
+/// `deceiving` if its colours are to stay.
+fn answer(context: &mut Context, error: &clap::Error, deceiving: bool) -> Result<Exit, Failure> {
     let text = error.render();
-    let text = if context.colour() {
-        text.ansi().to_string()
-    } else {
-        text.to_string()
+    let text = match (deceiving, context.colour()) {
+        (false, true) => text.ansi().to_string(),
+        (false, false) => text.to_string(),
+        (true, _) => {
+            let text = text.to_string();
+            text.lines()
+                .map(|line| format!("{}\n", escaped(line)))
+                .collect()
+        }
     };
     match error.kind() {
         ErrorKind::DisplayHelp => context.print(error.render().to_string().as_bytes())?,

@@ -88,9 +88,12 @@ pub(crate) fn run(
     let name = arguments.file.display().to_string();
     let format = arguments.format(&name)?;
     if context.resolve(&arguments.file).symlink_metadata().is_err() {
-        return create(context, arguments, config, &name, format);
+        return create(context, arguments, config, None, &name, format);
     }
     let bytes = io::read(context, &Input::File(arguments.file.clone()))?;
+    if bytes.is_empty() {
+        return create(context, arguments, config, Some(&bytes), &name, format);
+    }
     change(
         context,
         arguments,
@@ -135,11 +138,12 @@ fn change(context: &mut Context, arguments: &Edit, source: &Source) -> Result<Ex
     })
 }
 
-/// Edits a file that does not exist: an example of its format, sealed with a new data key.
+/// Edits a file that does not exist, or is empty: an example of its format, sealed with a new data key.
 fn create(
     context: &mut Context,
     arguments: &Edit,
     config: Option<&Path>,
+    before: Option<&[u8]>,
     name: &str,
     format: Format,
 ) -> Result<Exit, Failure> {
@@ -155,7 +159,7 @@ fn create(
         .map_err(|failure| failure.with_exit(Exit::NoDataKey))?;
     let session = Session {
         file: &arguments.file,
-        before: None,
+        before,
         shown: Zeroizing::new(example(format).as_bytes().to_vec()),
         key: &key,
         metadata: &metadata,
@@ -312,7 +316,15 @@ impl Session<'_> {
             )
             .hint("edit the file again; nothing of the other program's work was lost"));
         }
+        self.make_folder(context);
         io::replace(context, self.file, text.as_bytes(), Privacy::Public)
+    }
+
+    /// A new file may be the first of its folder. If that cannot be made, the file cannot be written, which is told.
+    fn make_folder(&self, context: &Context) {
+        if let (None, Some(folder)) = (self.before, self.file.parent()) {
+            drop(std::fs::create_dir_all(context.resolve(folder)));
+        }
     }
 
     /// Keeps a text that cannot be sealed value by value: as one sealed value, beside the file; where the directory of
@@ -329,6 +341,7 @@ impl Session<'_> {
             bytes,
         };
         let text = seal_binary(context, &source, self.key, self.metadata_of_copy())?;
+        self.make_folder(context);
         let place = earlier.unwrap_or_else(|| free_name(context, self.file));
         let Err(failure) = io::replace(context, &place, text.as_bytes(), Privacy::Private) else {
             return Ok(place);

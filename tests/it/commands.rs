@@ -811,6 +811,12 @@ fn the_first_day_needs_no_environment() {
     );
     assert_eq!((state(&keys), state(&world.path(".sops-rs.yaml"))), before);
 
+    // What it says comes next, in a folder that is not there yet.
+    assert!(!world.path("secrets").exists());
+    let ran = world.edit("echo 'b: 1' > \"$1\"", ["secrets/example.yaml"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(world.ok(["decrypt", "secrets/example.yaml"]), b"b: 1\n");
+
     world.write("secrets/db.yaml", PLAIN);
     world.ok(["encrypt", "-i", "secrets/db.yaml"]);
     assert!(!world.read("secrets/db.yaml").contains("db.example.com"));
@@ -820,7 +826,18 @@ fn the_first_day_needs_no_environment() {
         world.ok(["decrypt", "secrets/db.yaml"]),
         PLAIN.replace("one", "1st").as_bytes()
     );
-    let ran = world.edit("echo 'b: 1' > \"$1\"", ["secrets/new.yaml"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert_eq!(world.ok(["decrypt", "secrets/new.yaml"]), b"b: 1\n");
+}
+
+#[test]
+fn init_asks_on_a_terminal() {
+    let world = World::new();
+    for (answer, code) in [("n\r", 1), ("\x04", 1), ("\r", 0)] {
+        let mut terminal = Terminal::start(&world.command(["init"]));
+        terminal.expect("[Y/n] ");
+        assert_eq!(world.names(), [] as [&str; 0]);
+        terminal.type_in(answer);
+        let (status, screen, _) = terminal.finish();
+        assert_eq!(status.code(), Some(code), "{screen}");
+        assert_eq!(world.path(".sops-rs.yaml").exists(), code == 0);
+    }
 }

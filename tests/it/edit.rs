@@ -163,6 +163,30 @@ fn a_new_file_starts_with_an_example_of_its_format() {
 }
 
 #[test]
+fn an_empty_file_is_a_new_one() {
+    let world = world_with(&[]);
+    world.write("db.yaml", "");
+    assert_code(&world.edit(":", ["db.yaml"]), 200);
+    assert_eq!(world.read("db.yaml"), "");
+    assert_code(&world.edit("echo 'a: one' > \"$1\"", ["db.yaml"]), 0);
+    assert_eq!(opened(&world, "db.yaml"), "a: one\n");
+}
+
+#[test]
+fn a_new_file_may_be_the_first_of_its_folder() {
+    let world = world_with(&[]);
+    assert_code(&world.edit(":", ["a/b/new.yaml"]), 200);
+    assert_eq!(world.names(), [".sops-rs.yaml"]);
+    assert_eq!(
+        world.edit("echo 'a: [' > \"$1\"", ["a/b/new.yaml"]).code,
+        Some(2)
+    );
+    assert_eq!(opened(&world, "a/b/new.yaml.rejected"), "a: [\n");
+    assert_code(&world.edit("echo 'a: one' > \"$1\"", ["a/b/new.yaml"]), 0);
+    assert_eq!(opened(&world, "a/b/new.yaml"), "a: one\n");
+}
+
+#[test]
 fn a_new_file_that_was_not_changed_is_not_made() {
     let world = world_with(&[]);
     assert_code(&world.edit(":", ["new.yaml"]), 200);

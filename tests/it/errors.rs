@@ -1456,6 +1456,9 @@ fn escape_sequences_do_not_reach_the_terminal() {
         world.run(["no\x1b[31mverb"]),
         world.run(["decrypt", "--input-type", "\x1b[31m", name]),
         world.run(["encrypt", "--output", "absent\x1b/x", "nothing.yaml"]),
+        world.run(["--no\u{202e}\roption"]),
+        world.run(["no\u{202e}\rverb"]),
+        world.run(["decrypt", "--input-type", "\u{202e}\r", "nothing.yaml"]),
     ];
     for ran in messages {
         assert_ne!(ran.code, Some(0), "{ran:?}");

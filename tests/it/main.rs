@@ -7,11 +7,11 @@ mod atomic;
 mod bench_corpus;
 #[cfg(test)]
 mod bench_documents;
-#[cfg(test)]
-mod docs;
 mod canary;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod edit;
 #[cfg(test)]

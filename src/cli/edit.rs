@@ -256,7 +256,8 @@ impl Session<'_> {
                 return self.unchanged(directory);
             }
             let copy = edited.clone();
-            let outcome = seal(context, edited).and_then(|sealed| match sealed {
+            let sealed = seal(context, edited).map_err(own_words);
+            let outcome = sealed.and_then(|sealed| match sealed {
                 None => Ok(false),
                 Some(text) => self.write(context, &text).map(|()| true),
             });
@@ -276,14 +277,15 @@ impl Session<'_> {
                         Ok(place) => {
                             let name = place.display().to_string();
                             kept = Some(place);
-                            failure
-                                .detail(format!("what you typed is kept, sealed, in `{name}`"))
-                                .hint(format!("see it with `sops-rs decrypt {name}`"))
+                            failure.detail(format!(
+                                "what you typed is kept, sealed: see it with `sops-rs decrypt {name}`"
+                            ))
                         }
                         Err(other) => failure
                             .detail(format!("what you typed cannot be kept: {}", other.message)),
                     };
-                    if !context.interactive {
+                    // No edit could replace a file that somebody else has replaced.
+                    if !context.interactive || self.was_replaced(context).unwrap_or(true) {
                         return Err(failure);
                     }
                     context.fail(&failure);
@@ -304,12 +306,8 @@ impl Session<'_> {
 
     /// Replaces the file, unless somebody else did so while it was edited.
     fn write(&self, context: &mut Context, text: &str) -> Result<(), Failure> {
-        let name = self.file.display();
-        let now = match context.resolve(self.file).symlink_metadata() {
-            Ok(_) => Some(io::read(context, &Input::File(self.file.to_owned()))?),
-            Err(_) => None,
-        };
-        if now.as_deref().map(Vec::as_slice) != self.before {
+        if self.was_replaced(context)? {
+            let name = self.file.display();
             return Err(Failure::new(
                 Exit::CannotWrite,
                 format!("`{name}` was changed by another program while you edited it"),
@@ -318,6 +316,15 @@ impl Session<'_> {
         }
         self.make_folder(context);
         io::replace(context, self.file, text.as_bytes(), Privacy::Public)
+    }
+
+    /// Whether the file is another one than when the editor was started.
+    fn was_replaced(&self, context: &mut Context) -> Result<bool, Failure> {
+        let now = match context.resolve(self.file).symlink_metadata() {
+            Ok(_) => Some(io::read(context, &Input::File(self.file.to_owned()))?),
+            Err(_) => None,
+        };
+        Ok(now.as_deref().map(Vec::as_slice) != self.before)
     }
 
     /// A new file may be the first of its folder. If that cannot be made, the file cannot be written, which is told.
@@ -376,6 +383,15 @@ impl Session<'_> {
             ));
         }
     }
+}
+
+/// What means a sealed file elsewhere is an entry of an unlucky name in an editor.
+fn own_words(failure: Failure) -> Failure {
+    if failure.exit != Exit::AlreadyEncrypted {
+        return failure;
+    }
+    let message = "an entry is named `sops`, as the metadata of the file is".to_owned();
+    Failure { message, ..failure }.hint("give it another name")
 }
 
 /// A name for what was typed into `file` that nothing has yet.

@@ -160,6 +160,43 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(ran.stderr, "code 0\n");
 }
 
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let world = alice();
+    world.write("db.yaml", PLAIN);
+    let mut command = world.command(["encrypt", "db.yaml"]);
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let child = command
+        .stdout(full.expect("Linux has it"))
+        .stderr(std::process::Stdio::piped());
+    let output = child.spawn().expect("it starts").wait_with_output();
+    let ran = Ran::from(output.expect("it ends"));
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("standard output"), "{}", ran.stderr);
+}
+
+#[test]
+fn messages_are_coloured_for_people_who_want_it() {
+    let world = World::new();
+    let screen = |variables: &[(&str, &str)]| {
+        let mut command = world.command(["decrypt", "absent.yaml"]);
+        command.envs(variables.iter().copied());
+        let (status, screen, _) = Terminal::start(&command).finish();
+        assert_eq!(status.code(), Some(100));
+        screen
+    };
+    assert!(screen(&[("TERM", "xterm")]).contains("\u{1b}[1;31merror\u{1b}[0m: the file"));
+    for variables in [
+        &[("TERM", "xterm"), ("NO_COLOR", "1")][..],
+        &[("TERM", "dumb")],
+    ] {
+        assert!(!screen(variables).contains('\u{1b}'));
+    }
+    let mut command = world.command(["decrypt", "absent.yaml"]);
+    let piped = Ran::from(command.env("TERM", "xterm").output().expect("it runs"));
+    assert!(!piped.stderr.contains('\u{1b}'));
+}
+
 // --- the program ------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -651,15 +688,29 @@ fn with_sealed() -> World {
 
 #[test]
 fn sealing_again_writes_nothing_if_nothing_changed() {
-    let world = with_sealed();
-    let before = state(&world.path("sealed.yaml"));
-    let ran = world.run(["encrypt", "--output", "sealed.yaml", "plain.yaml"]);
-    assert_eq!((ran.code, ran.stdout.len()), (Some(0), 0));
-    assert_eq!(
-        ran.stderr,
-        "sops-rs: note: `sealed.yaml` is up to date; nothing was written\n"
-    );
-    assert_eq!(state(&world.path("sealed.yaml")), before);
+    let world = alice();
+    for (name, plain) in [
+        ("db.yaml", PLAIN),
+        ("db.json", "{\"a\": [1, \"two\", null, 1.5]}\n"),
+        ("db.env", "# c\nA=1\nB=\"two\"\n"),
+        ("db.ini", "; c\n[s]\na = 1\n"),
+        ("db.bin", "\0\u{1}two"),
+        ("empty.bin", ""),
+    ] {
+        world.write(name, plain);
+        let output = format!("sealed-{name}");
+        let arguments = ["encrypt", "--output", &output, name];
+        world.ok(arguments);
+        let before = state(&world.path(&output));
+        let ran = world.run(arguments);
+        assert_eq!((ran.code, ran.stdout.len()), (Some(0), 0), "{}", ran.stderr);
+        assert_eq!(
+            ran.stderr,
+            format!("sops-rs: note: `{output}` is up to date; nothing was written\n")
+        );
+        assert_eq!(state(&world.path(&output)), before);
+        assert_eq!(world.ok(["decrypt", &output]), plain.as_bytes());
+    }
 }
 
 #[test]
@@ -749,6 +800,44 @@ fn sealing_again_over_a_file_that_does_not_open_starts_anew() {
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
         assert_eq!(world.ok(["decrypt", "sealed.yaml"]), PLAIN.as_bytes());
+    }
+}
+
+#[test]
+fn a_wrong_mac_can_be_ignored_and_is_made_anew_by_edit() {
+    let world = alice();
+    world.write("db.yaml", "a: one\nport_unencrypted: 5432\n");
+    world.ok(["encrypt", "-i", "db.yaml"]);
+    world.write("db.yaml", world.read("db.yaml").replace("5432", "5433"));
+    let want = b"a: one\nport_unencrypted: 5433\n";
+    assert_eq!(world.run(["decrypt", "db.yaml"]).code, Some(51));
+    assert_eq!(world.ok(["decrypt", "--ignore-mac", "db.yaml"]), want);
+    let ran = world.edit("sed -i s/one/two/ \"$1\"", ["--ignore-mac", "db.yaml"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        world.ok(["decrypt", "db.yaml"]),
+        b"a: two\nport_unencrypted: 5433\n"
+    );
+    accept("db.yaml", &world.read("db.yaml"));
+}
+
+#[test]
+fn some_options_may_stand_before_the_command() {
+    let world = alice();
+    world.write("db.yaml", "# mark\na: v.1\nb: v.2\n");
+    let sealed = |arguments: &[&str]| String::from_utf8(world.ok(arguments)).expect("UTF-8");
+    let options = ["--mac-only-encrypted", "--encrypted-comment-regex", "mark"];
+    let before = sealed(&[&options[..], &["encrypt", "db.yaml"]].concat());
+    let behind = sealed(&[&["encrypt"], &options[..], &["db.yaml"]].concat());
+    for text in [before, behind] {
+        assert!(
+            text.contains("\na: ENC[") && text.contains("\nb: v.2\n"),
+            "{text}"
+        );
+        assert!(text.contains("mac_only_encrypted: true\n"), "{text}");
+        // The MAC does not cover what is in clear.
+        world.write("sealed.yaml", text.replace("v.2", "v.3"));
+        assert!(world.ok(["decrypt", "sealed.yaml"]).ends_with(b"b: v.3\n"));
     }
 }
 

@@ -1435,6 +1435,65 @@ hint: set SOPS_EDITOR or EDITOR to a command that edits the file it is given and
     );
 }
 
+#[test]
+fn an_edit_that_cannot_be_read() {
+    let world = alice();
+    world.write("db.yaml", "a: b\n");
+    world.ok(["encrypt", "-i", "db.yaml"]);
+    let ran = world.edit("printf 'a: x: y\\n' > \"$1\"", ["db.yaml"]);
+    assert_eq!((ran.code, ran.stdout.len()), (Some(2), 0));
+    assert_message(
+        ran.stderr,
+        str![[r#"
+sops-rs: error: a `:` cannot stand here
+  --> db.yaml:1:5
+ 1 | a: …
+   |    ^
+  what you typed is kept, sealed: see it with `sops-rs decrypt db.yaml.rejected`
+hint: put a value that holds `: ` in quotes
+
+"#]],
+    );
+    let ran = world.edit(
+        "printf 'a: x: y\\n' > \"$1\"; echo 'a: b' > db.yaml",
+        ["db.yaml"],
+    );
+    assert_message(
+        ran.stderr,
+        str![[r#"
+sops-rs: error: a `:` cannot stand here
+  --> db.yaml:1:5
+ 1 | a: …
+   |    ^
+  what you typed is kept, sealed: see it with `sops-rs decrypt db.yaml.rejected-2`
+hint: put a value that holds `: ` in quotes
+
+"#]],
+    );
+    let ran = world.edit("echo 'sops: x' >> \"$1\"", ["new.yaml"]);
+    assert_message(
+        ran.stderr,
+        str![[r#"
+sops-rs: error: `new.yaml` is already encrypted: it has a `sops` entry
+  --> new.yaml:8:1
+ 8 | sops: …
+   | ^
+  what you typed is kept, sealed: see it with `sops-rs decrypt new.yaml.rejected`
+hint: change it with `sops-rs edit`; if `sops` is a key of your own, rename it
+
+"#]],
+    );
+    let ran = world.edit(":", ["new.yaml"]);
+    assert_eq!(ran.code, Some(200));
+    assert_message(
+        ran.stderr,
+        str![[r#"
+sops-rs: error: `new.yaml` was left as it is: nothing was changed
+
+"#]],
+    );
+}
+
 // --- names that could command the terminal -----------------------------------------------------------------------------
 
 #[test]

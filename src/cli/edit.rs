@@ -386,12 +386,12 @@ impl Session<'_> {
 }
 
 /// What means a sealed file elsewhere is an entry of an unlucky name in an editor.
-fn own_words(failure: Failure) -> Failure {
+fn own_words(mut failure: Failure) -> Failure {
     if failure.exit != Exit::AlreadyEncrypted {
         return failure;
     }
-    let message = "an entry is named `sops`, as the metadata of the file is".to_owned();
-    Failure { message, ..failure }.hint("give it another name")
+    failure.message = "an entry is named `sops`, as the metadata of the file is".to_owned();
+    failure.hint("give it another name")
 }
 
 /// A name for what was typed into `file` that nothing has yet.

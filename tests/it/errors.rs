@@ -1474,12 +1474,12 @@ hint: put a value that holds `: ` in quotes
     assert_message(
         ran.stderr,
         str![[r#"
-sops-rs: error: `new.yaml` is already encrypted: it has a `sops` entry
+sops-rs: error: an entry is named `sops`, as the metadata of the file is
   --> new.yaml:8:1
  8 | sops: …
    | ^
   what you typed is kept, sealed: see it with `sops-rs decrypt new.yaml.rejected`
-hint: change it with `sops-rs edit`; if `sops` is a key of your own, rename it
+hint: give it another name
 
 "#]],
     );

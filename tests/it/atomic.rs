@@ -1,5 +1,6 @@
 //! Law 7: a write replaces a file completely or leaves it as it was, whatever becomes of the program.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,44 +23,79 @@ fn plaintext(word: &str) -> String {
     (0..500).map(line).collect()
 }
 
-/// Runs the program with these arguments again and again, each time killed a little later, until it is faster than its
-/// death, a few times over. `prepare` is called before, `judge` after every run, with whether the program ended by itself.
+/// When a run is killed.
+enum Death {
+    /// So long after its start.
+    After(Duration),
+    /// As soon as the file that it replaces is another one.
+    WhenTheFileChanges,
+    /// So long after a file of a new name appeared beside it.
+    WhenAFileAppears(Duration),
+}
+
+/// Starts the program and kills it, if it is not faster. Whether it was.
+fn run(world: &World, arguments: &[&str], target: &Path, death: &Death) -> bool {
+    let state =
+        || std::fs::metadata(target).map(|data| (data.len(), data.ino(), data.mtime_nsec()));
+    let before = state().expect("the file");
+    let names = || std::fs::read_dir(world.path("")).map_or(0, Iterator::count);
+    let known = names();
+    let mut command = world.command(arguments);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let start = Instant::now();
+    let mut appeared = None;
+    let mut is_due = || match death {
+        Death::After(delay) => {
+            std::thread::sleep(Duration::from_micros(200));
+            start.elapsed() >= *delay
+        }
+        Death::WhenTheFileChanges => state().is_ok_and(|now| now != before),
+        Death::WhenAFileAppears(delay) => {
+            if names() != known {
+                appeared.get_or_insert_with(Instant::now);
+            }
+            appeared.is_some_and(|since| since.elapsed() >= *delay)
+        }
+    };
+    while !is_due() && matches!(child.try_wait(), Ok(None)) {}
+    drop(child.kill());
+    child.wait().expect("it ends").success()
+}
+
+/// Runs the program with these arguments again and again, each time killed at another moment. `prepare` is called before,
+/// `judge` after every run, with whether the program ended by itself.
 fn kill_in_a_loop(
     world: &World,
     arguments: &[&str],
+    target: &str,
     mut prepare: impl FnMut(),
     mut judge: impl FnMut(bool),
 ) {
-    const RUNS: u32 = 50;
-    let run = |delay: Duration| {
-        let mut command = world.command(arguments);
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let start = Instant::now();
-        while start.elapsed() < delay && matches!(child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        drop(child.kill());
-        child.wait().expect("it ends").success()
-    };
+    const RUNS: u32 = 54;
+    let target = world.path(target);
     prepare();
     let start = Instant::now();
-    assert!(run(Duration::from_secs(60)), "it succeeds if it may");
+    let patient = Death::After(Duration::from_secs(60));
+    assert!(run(world, arguments, &target, &patient), "it may succeed");
     let whole = start.elapsed();
     judge(true);
-    let (mut finished, mut killed) = (0, 0);
+    let mut killed = 0;
     for number in 0..RUNS {
         prepare();
-        // A little more than it takes, so that the last moments are met, too.
-        let ended = run(whole * number * 5 / (RUNS * 4));
+        let death = match number % 3 {
+            0 => Death::After(whole * number / RUNS),
+            1 => Death::WhenTheFileChanges,
+            _ => Death::WhenAFileAppears(Duration::from_micros(u64::from(number) * 50)),
+        };
+        let ended = run(world, arguments, &target, &death);
         judge(ended);
-        if ended { finished += 1 } else { killed += 1 }
+        killed += u32::from(!ended);
     }
-    assert!(killed > RUNS / 10, "only {killed} runs were killed");
-    assert!(finished > 0, "no run came to its end");
+    assert!(killed > RUNS / 4, "only {killed} runs were killed");
 }
 
 /// Temporary files of killed runs may be left; what they hold must be sealed.
@@ -97,7 +133,8 @@ fn a_killed_encryption_in_place_leaves_the_old_or_the_new_file() {
         }
         clear_leftovers(&world, "S3CR3T", &names);
     };
-    kill_in_a_loop(&world, &["encrypt", "--in-place", "db.env"], prepare, judge);
+    let arguments = ["encrypt", "--in-place", "db.env"];
+    kill_in_a_loop(&world, &arguments, "db.env", prepare, judge);
 }
 
 #[test]
@@ -125,7 +162,7 @@ fn a_killed_encryption_over_a_sealed_file_leaves_the_old_or_the_new_file() {
         clear_leftovers(&world, "TWO-", &names);
     };
     let arguments = ["encrypt", "--output", "sealed.env", "plain.env"];
-    kill_in_a_loop(&world, &arguments, prepare, judge);
+    kill_in_a_loop(&world, &arguments, "sealed.env", prepare, judge);
 }
 
 /// Runs the program with room for so many blocks of 512 bytes in each file it writes, as on a disk that is full.

@@ -19,8 +19,8 @@ fn world() -> World {
 
 /// A plaintext of a few hundred kilobytes; `word` is in every value.
 fn plaintext(word: &str) -> String {
-    let line = |number| format!("KEY_{number}={word}-{number}-{}\n", "x".repeat(400));
-    (0..500).map(line).collect()
+    let line = |number| format!("KEY_{number}={word}-{number}-{}\n", "x".repeat(800));
+    (0..200).map(line).collect()
 }
 
 /// When a run is killed.
@@ -55,6 +55,7 @@ fn run(world: &World, arguments: &[&str], target: &Path, death: &Death) -> bool 
         }
         Death::WhenTheFileChanges => state().is_ok_and(|now| now != before),
         Death::WhenAFileAppears(delay) => {
+            std::thread::sleep(Duration::from_micros(20));
             if names() != known {
                 appeared.get_or_insert_with(Instant::now);
             }
@@ -75,7 +76,7 @@ fn kill_in_a_loop(
     mut prepare: impl FnMut(),
     mut judge: impl FnMut(bool),
 ) {
-    const RUNS: u32 = 54;
+    const RUNS: u32 = 48;
     let target = world.path(target);
     prepare();
     let start = Instant::now();

@@ -67,11 +67,11 @@ fn opened(world: &World, name: &str) -> String {
 
 #[test]
 fn one_changed_value_changes_one_line_and_the_seal() {
-    for (name, text, from, to) in FILES {
-        let world = world_with(&[(name, text)]);
+    let worlds = FILES.map(|(name, text, ..)| world_with(&[(name, text)]));
+    // `lastmodified` counts seconds; the same second would hide that it is written.
+    wait_for_next_second();
+    for ((name, text, from, to), world) in FILES.into_iter().zip(worlds) {
         let before = world.read(name);
-        // `lastmodified` counts seconds; the same second would hide that it is written.
-        wait_for_next_second();
         // The last occurrence alone, so that the two equal items of the list differ afterwards.
         let script = format!("sed -i '$!{{H;d}};H;x;s/\\(.*\\){from}/\\1{to}/;s/^\\n//' \"$1\"");
         assert_code(&world.edit(&script, [name]), 0);

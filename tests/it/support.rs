@@ -49,9 +49,12 @@ pub(crate) struct Ran {
 }
 
 impl World {
-    /// An empty home and an empty work folder; no identity.
+    /// An empty home and an empty work folder; no identity. It lies in memory where there is such a place, since the
+    /// program waits for the disk at every write.
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().expect("a temporary folder");
+        let root = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .expect("a temporary folder");
         for folder in ["home", "work", "tmp"] {
             std::fs::create_dir(root.path().join(folder)).expect("a folder");
         }

@@ -1,0 +1,328 @@
+//! Law 2 and its company: what is sealed opens again, to the same values and, but for a closed list, the same bytes.
+
+use sops_rs::document::{Document, Step};
+use sops_rs::edit::{Edit, splice};
+use sops_rs::format::Format;
+use sops_rs::metadata::{Metadata, SOPS_VERSION};
+use sops_rs::node::{Form, Kind, Node, ScanError, Tag};
+use sops_rs::ops::binary;
+use sops_rs::ops::decrypt::{Decrypted, Opening, decrypt};
+use sops_rs::ops::encrypt::{EncryptError, Encrypted, Previous, Sealer, encrypt, reencrypt};
+use sops_rs::random::Random;
+use sops_rs::recipient::{Recipient, WrappedKey};
+use sops_rs::secret::DataKey;
+use sops_rs::selection::RuleKind;
+use sops_rs::value::Value;
+
+/// The moment at which everything here is sealed: 2026-11-23T00:00:00Z.
+const NOW: i64 = 1_795_392_000;
+
+/// Counts, so that no IV comes twice and every run seals alike.
+#[derive(Debug, Default)]
+pub struct Counter(u64);
+
+impl Random for Counter {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0 += 1;
+        for (byte, count) in bytes
+            .iter_mut()
+            .zip(self.0.to_le_bytes().into_iter().cycle())
+        {
+            *byte = count;
+        }
+    }
+}
+
+/// What is sealed, by the name of its field in the metadata; `None` is the default.
+pub type Rule<'r> = Option<(RuleKind, &'r str)>;
+
+/// The data key of everything here.
+#[must_use]
+pub fn data_key() -> DataKey {
+    DataKey::new((0..32).collect())
+}
+
+/// Metadata with one recipient, who got no key: nothing here asks for it.
+#[must_use]
+pub fn metadata(rule: Rule<'_>, mac_only_encrypted: bool) -> Metadata {
+    Metadata {
+        groups: vec![vec![WrappedKey {
+            recipient: Recipient::Age {
+                recipient: "age1q0000000000000000000000000000000000000000000000000000000000"
+                    .to_owned(),
+            },
+            created_at: String::new(),
+            enc: "-----BEGIN AGE ENCRYPTED FILE-----\nAAAA\n-----END AGE ENCRYPTED FILE-----\n"
+                .to_owned(),
+            unknown: Vec::new(),
+        }]],
+        shamir_threshold: 0,
+        lastmodified: String::new(),
+        mac: String::new(),
+        version: SOPS_VERSION.to_owned(),
+        rule: rule.map(|(kind, text)| (kind, text.to_owned())),
+        mac_only_encrypted,
+        unknown: Vec::new(),
+    }
+}
+
+/// Seals `text`; `None` if it is refused for a reason that a document can give.
+pub fn seal(
+    format: Format,
+    text: &str,
+    metadata: &mut Metadata,
+    random: &mut Counter,
+) -> Option<Encrypted> {
+    let document = Document::parse(format, text).ok()?;
+    let selection = metadata.strict_selection().expect("a valid rule");
+    let mut sealer = Sealer {
+        selection: &selection,
+        key: &data_key(),
+        allow_clear: true,
+        now: NOW,
+        random,
+    };
+    match encrypt(&document, metadata, &mut sealer) {
+        Ok(encrypted) => Some(encrypted),
+        Err(
+            EncryptError::AlreadyEncrypted(_)
+            | EncryptError::LaterDocumentHasSops(_)
+            | EncryptError::Leaf(_)
+            | EncryptError::TokenMatchesRule(_),
+        ) => None,
+        Err(EncryptError::Expansion(error)) if error.message.contains("nested") => None,
+        Err(defect) => panic!("a defect: {defect}\n{text:?}"),
+    }
+}
+
+/// Opens what [`seal`] made; its metadata must be as it was given.
+#[must_use]
+pub fn open(format: Format, sealed: &str, metadata: &Metadata) -> Decrypted {
+    let document = Document::parse(format, sealed).unwrap_or_else(|error| {
+        panic!(
+            "the sealed text cannot be read: {error} at {:?}\n{sealed}",
+            error.span
+        )
+    });
+    let found = Metadata::of(&document)
+        .unwrap_or_else(|error| panic!("{error}\n{sealed}"))
+        .unwrap_or_else(|| panic!("no metadata\n{sealed}"));
+    assert_eq!(&found, metadata, "the metadata changed\n{sealed}");
+    let (selection, bad) = found.selection();
+    assert_eq!(bad, None);
+    decrypt(
+        &document,
+        &found,
+        &selection,
+        &data_key(),
+        Opening::default(),
+    )
+    .unwrap_or_else(|error| panic!("{error}\n{sealed}"))
+}
+
+/// Seals, opens, edits nothing, and seals and opens again.
+pub fn roundtrip(format: Format, rule: Rule<'_>, mac_only_encrypted: bool, text: &str) {
+    let mut metadata = metadata(rule, mac_only_encrypted);
+    let mut random = Counter::default();
+    let Some(sealed) = seal(format, text, &mut metadata, &mut random) else {
+        return;
+    };
+    let opened = open(format, &sealed.text, &metadata);
+    assert_eq!(opened.warnings, [], "{text:?}\n{}", sealed.text);
+    let plain = opened.text.clone();
+    check_opened(format, text, &plain, &sealed);
+    no_change(format, &sealed.text, &metadata, opened, &mut random);
+    let mut second = self::metadata(rule, mac_only_encrypted);
+    let again = seal(format, &plain, &mut second, &mut random)
+        .unwrap_or_else(|| panic!("what was opened is refused\n{:?}", *plain));
+    assert_eq!(
+        *open(format, &again.text, &second).text,
+        *plain,
+        "what was opened is spelled as it can come back"
+    );
+}
+
+/// The same for the envelope of a binary file, where nothing may change at all.
+pub fn binary(bytes: &[u8]) {
+    let mut metadata = metadata(None, false);
+    let text = binary::encrypt(
+        bytes,
+        &mut metadata,
+        &data_key(),
+        NOW,
+        &mut Counter::default(),
+    )
+    .expect("any bytes can be sealed");
+    let document = Document::parse(Format::Binary, &text).expect("JSON");
+    let found = Metadata::of(&document)
+        .expect("good metadata")
+        .expect("metadata");
+    assert_eq!(found, metadata);
+    let opened = binary::decrypt(&document, &found, &data_key(), false).expect("it opens");
+    assert_eq!(*opened, bytes);
+}
+
+/// Law 4: an edit that changes nothing writes nothing.
+fn no_change(
+    format: Format,
+    sealed: &str,
+    metadata: &Metadata,
+    opened: Decrypted,
+    random: &mut Counter,
+) {
+    let text = opened.text.clone();
+    let again = reseal(format, sealed, metadata, opened, &text, random);
+    if let Some(again) = again {
+        assert_eq!(
+            again.text, sealed,
+            "an edit without a change changed the file"
+        );
+        panic!("an edit without a change was written");
+    }
+}
+
+/// Seals `text` as the changed plaintext of `sealed`, of which `opened` was made; `None` if nothing changed.
+pub fn reseal(
+    format: Format,
+    sealed: &str,
+    metadata: &Metadata,
+    opened: Decrypted,
+    text: &str,
+    random: &mut Counter,
+) -> Option<Encrypted> {
+    let before = Document::parse(format, sealed).expect("it was read before");
+    let after = Document::parse(format, text).unwrap_or_else(|error| {
+        panic!("the opened text cannot be read: {error}\n{text:?}\n{sealed}")
+    });
+    let selection = metadata.strict_selection().expect("a valid rule");
+    let mut sealer = Sealer {
+        selection: &selection,
+        key: &data_key(),
+        allow_clear: true,
+        now: NOW + 1,
+        random,
+    };
+    let previous = Previous {
+        document: &before,
+        metadata,
+        decrypted: opened,
+    };
+    reencrypt(&after, previous, &mut sealer).unwrap_or_else(|error| panic!("{error}\n{text:?}"))
+}
+
+/// The same values; and the same bytes, but for those of values in a spelling that the wire format has no room for.
+fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
+    if text == opened {
+        return;
+    }
+    let before = Document::parse(format, text).expect("it was read before");
+    let after = Document::parse(format, opened).unwrap_or_else(|error| {
+        panic!(
+            "the opened text cannot be read: {error}\n{text:?}\n{opened:?}\n{}",
+            sealed.text
+        )
+    });
+    assert_eq!(
+        content(&before),
+        content(&after),
+        "values changed\n{text:?}\n{opened:?}\n{}",
+        sealed.text
+    );
+    let before_kept = kept(&before);
+    assert!(
+        sealed.report.expanded_aliases > 0 || before_kept == kept(&after),
+        "bytes changed that are no exception\n{text:?}\n{opened:?}\n{}",
+        sealed.text
+    );
+}
+
+/// Every value and comment with its place and type, the values spelled as the MAC has them.
+fn content(document: &Document<'_>) -> Vec<(String, &'static str, Vec<u8>)> {
+    let mut found = Vec::new();
+    document
+        .walk(|step| {
+            let (id, path, is_comment) = match step {
+                Step::Leaf { id, path, .. } => (id, path, false),
+                Step::Comment {
+                    id,
+                    path,
+                    alias: None,
+                } => (id, path, true),
+                _ => return Ok(()),
+            };
+            let value = document.value(document.node(id).expect("a node"))?;
+            let kind = match value.token_type() {
+                _ if is_comment => "comment",
+                Some(kind) => kind.word(),
+                None => "null",
+            };
+            found.push((
+                path.additional_data().to_owned(),
+                kind,
+                value.canonical().into_owned(),
+            ));
+            Ok::<(), ScanError>(())
+        })
+        .expect("it was walked before");
+    found
+}
+
+/// The text with everything taken out that is allowed to come back in another spelling.
+fn kept(document: &Document<'_>) -> String {
+    let edits: Vec<Edit> = document
+        .nodes()
+        .iter()
+        .filter(|node| node.kind == Kind::Scalar && may_change(document, node))
+        .map(|node| Edit::remove(node.span))
+        .collect();
+    splice(document.source(), &edits)
+        .expect("leaves do not overlap")
+        .to_string()
+}
+
+fn may_change(document: &Document<'_>, node: &Node) -> bool {
+    let written = node.inner.of(document.source());
+    let Ok(value) = document.value(node) else {
+        return false;
+    };
+    if written.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+        && node.form != Form::Literal
+    {
+        return true;
+    }
+    let core_tag = !matches!(node.tag, Tag::None | Tag::Str | Tag::Other);
+    let respelled = match value {
+        Value::Null | Value::Bytes(_) => false,
+        Value::Str(text) => text.expose() != written && node.form == Form::Double,
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) => {
+            value.canonical() != written.as_bytes()
+        }
+    };
+    core_tag || respelled
+}
+
+/// Reads an input of the fuzzer: one byte for the format, one for the rule, and the text.
+pub fn any(input: &[u8]) {
+    let [format, rule, rest @ ..] = input else {
+        return;
+    };
+    let format = match format {
+        b'j' => Format::Json,
+        b'd' => Format::Dotenv,
+        b'i' => Format::Ini,
+        b'b' => return binary(rest),
+        _ => Format::Yaml,
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
+    let rule = match rule {
+        b'1' => Some((RuleKind::EncryptedRegex, "^(s|a.*)$")),
+        b'2' => Some((RuleKind::UnencryptedRegex, "^(s|a.*)$")),
+        b'3' => Some((RuleKind::EncryptedCommentRegex, "seal")),
+        b'4' => Some((RuleKind::UnencryptedCommentRegex, "clear")),
+        b'5' => Some((RuleKind::EncryptedSuffix, "_s")),
+        _ => None,
+    };
+    roundtrip(format, rule, rule.is_some(), text);
+}

@@ -1,6 +1,4 @@
 //! Any text is sealed and opened; the first character is its format, the second the rule: see `roundtrip::roundtrip`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &[u8]| sops_rs_fuzz::roundtrip::any(text));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| sops_rs_fuzz::roundtrip::any(input));

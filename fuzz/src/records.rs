@@ -57,6 +57,18 @@ pub fn value(kind: Type, bytes: &[u8]) {
     assert_eq!(again.canonical(), canonical);
 }
 
+/// Reads an input of the fuzzer: one character for the format, and the text.
+pub fn any_metadata(input: &str) {
+    let mut characters = input.chars();
+    let format = match characters.next() {
+        Some('j') => Format::Json,
+        Some('d') => Format::Dotenv,
+        Some('i') => Format::Ini,
+        _ => Format::Yaml,
+    };
+    metadata(format, characters.as_str());
+}
+
 /// Metadata found in a document is written as a tree that reads as the same metadata, nested or flat.
 pub fn metadata(format: Format, text: &str) {
     let Ok(document) = Document::parse(format, text) else {
@@ -74,9 +86,17 @@ pub fn metadata(format: Format, text: &str) {
     flattened(&tree);
 }
 
-/// Equal, with NaN as equal to itself.
+/// Equal, with NaN as equal to itself, and lists of unknown kinds in any order: they are written sorted.
 fn same(one: &Metadata, other: &Metadata) -> bool {
-    format!("{one:?}") == format!("{other:?}")
+    let sorted = |metadata: &Metadata| {
+        let mut metadata = metadata.clone();
+        for group in &mut metadata.groups {
+            group.sort_by_key(|key| format!("{key:?}"));
+        }
+        metadata.unknown.sort_by_key(|entry| format!("{entry:?}"));
+        format!("{metadata:?}")
+    };
+    sorted(one) == sorted(other)
 }
 
 fn same_tree(one: &Tree, other: &Tree) -> bool {
@@ -166,6 +186,12 @@ pub fn config(text: &str) {
             assert!(publication.rule >= 1);
         }
     }
+}
+
+/// Reads an input of the fuzzer: a pattern and, behind the first line break, what it is matched against.
+pub fn any_pattern(input: &str) {
+    let (expression, subject) = input.split_once('\n').unwrap_or((input, "password"));
+    pattern(expression, subject);
 }
 
 /// A pattern of Go's dialect is compiled or refused: the translation never makes something that the engine refuses.

@@ -6,12 +6,13 @@ use sops_rs::format::Format;
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
 use sops_rs::node::{Form, Kind, Node, ScanError, Tag};
 use sops_rs::ops::binary;
-use sops_rs::ops::decrypt::{Decrypted, Opening, decrypt};
+use sops_rs::ops::decrypt::{Decrypted, Opening, Warning, decrypt};
 use sops_rs::ops::encrypt::{EncryptError, Encrypted, Previous, Sealer, encrypt, reencrypt};
 use sops_rs::random::Random;
 use sops_rs::recipient::{Recipient, WrappedKey};
 use sops_rs::secret::DataKey;
 use sops_rs::selection::RuleKind;
+use sops_rs::span::Span;
 use sops_rs::value::Value;
 
 /// The moment at which everything here is sealed: 2026-11-23T00:00:00Z.
@@ -90,7 +91,7 @@ pub fn seal(
             | EncryptError::Leaf(_)
             | EncryptError::TokenMatchesRule(_),
         ) => None,
-        Err(EncryptError::Expansion(error)) if error.message.contains("nested") => None,
+        Err(EncryptError::Expansion(error)) if error.message.contains("nest") => None,
         Err(defect) => panic!("a defect: {defect}\n{text:?}"),
     }
 }
@@ -128,7 +129,16 @@ pub fn roundtrip(format: Format, rule: Rule<'_>, mac_only_encrypted: bool, text:
         return;
     };
     let opened = open(format, &sealed.text, &metadata);
-    assert_eq!(opened.warnings, [], "{text:?}\n{}", sealed.text);
+    // The metadata may move the comment above it to a container where the rule would seal it.
+    let odd = |warning: &&Warning| {
+        format != Format::Yaml || !matches!(warning, Warning::CommentInClear(_))
+    };
+    assert_eq!(
+        opened.warnings.iter().find(odd),
+        None,
+        "{text:?}\n{}",
+        sealed.text
+    );
     let plain = opened.text.clone();
     check_opened(format, text, &plain, &sealed);
     no_change(format, &sealed.text, &metadata, opened, &mut random);
@@ -228,9 +238,13 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         "values changed\n{text:?}\n{opened:?}\n{}",
         sealed.text
     );
-    let before_kept = kept(&before);
-    assert!(
-        sealed.report.expanded_aliases > 0 || before_kept == kept(&after),
+    if sealed.report.expanded_aliases > 0 {
+        return;
+    }
+    let changed = exceptions(&before);
+    assert_eq!(
+        without(&before, &changed),
+        without(&after, &changed),
         "bytes changed that are no exception\n{text:?}\n{opened:?}\n{}",
         sealed.text
     );
@@ -267,38 +281,73 @@ fn content(document: &Document<'_>) -> Vec<(String, &'static str, Vec<u8>)> {
     found
 }
 
-/// The text with everything taken out that is allowed to come back in another spelling.
-fn kept(document: &Document<'_>) -> String {
+/// The closed list of law 2: which nodes may come back in another spelling.
+fn exceptions(document: &Document<'_>) -> Vec<bool> {
+    document
+        .nodes()
+        .iter()
+        .map(|node| node.kind == Kind::Scalar && is_exception(document, node))
+        .collect()
+}
+
+/// The text without the nodes of these numbers, and without a version directive that SOPS cannot read.
+fn without(document: &Document<'_>, changed: &[bool]) -> String {
+    assert_eq!(document.nodes().len(), changed.len(), "nodes came or went");
     let edits: Vec<Edit> = document
         .nodes()
         .iter()
-        .filter(|node| node.kind == Kind::Scalar && may_change(document, node))
-        .map(|node| Edit::remove(node.span))
+        .zip(changed)
+        .filter(|(_, changed)| **changed)
+        .map(|(node, _)| {
+            // A tag that a token cannot have goes with the value, an anchor stays.
+            Edit::remove(Span::new(node.props.start(), node.span.end()))
+        })
         .collect();
-    splice(document.source(), &edits)
-        .expect("leaves do not overlap")
-        .to_string()
+    let text = splice(document.source(), &edits).expect("leaves do not overlap");
+    let lines = text
+        .split_inclusive('\n')
+        .filter(|line| !line.trim_start_matches('\u{feff}').starts_with("%YAML"));
+    lines.collect()
 }
 
-fn may_change(document: &Document<'_>, node: &Node) -> bool {
+fn is_core(tag: Tag) -> bool {
+    !matches!(tag, Tag::None | Tag::Str | Tag::Other)
+}
+
+fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     let written = node.inner.of(document.source());
     let Ok(value) = document.value(node) else {
         return false;
     };
-    if written.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
-        && node.form != Form::Literal
+    let several_lines = written.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
+    let plain_ini = document.format() == Format::Ini && node.form == Form::Plain;
+    if (several_lines && !matches!(node.form, Form::Literal | Form::Triple))
+        || (plain_ini && written.ends_with('\\'))
+        || is_core(node.tag)
     {
         return true;
     }
-    let core_tag = !matches!(node.tag, Tag::None | Tag::Str | Tag::Other);
-    let respelled = match value {
+    match &value {
         Value::Null | Value::Bytes(_) => false,
-        Value::Str(text) => text.expose() != written && node.form == Form::Double,
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) => {
-            value.canonical() != written.as_bytes()
+        Value::Str(_) => node.form == Form::Double && has_long_escape(written),
+        Value::Bool(value) => written != value.to_string(),
+        Value::Float(_) => {
+            let text = String::from_utf8_lossy(&value.canonical()).into_owned();
+            written != text && written != format!("{text}.0")
         }
-    };
-    core_tag || respelled
+        Value::Int(_) | Value::Time(_) => value.canonical() != written.as_bytes(),
+    }
+}
+
+/// Whether a quoted text has an escape that need not be one, or could be shorter.
+fn has_long_escape(written: &str) -> bool {
+    let mut rest = written.chars();
+    while let Some(character) = rest.next() {
+        if character == '\\' && !matches!(rest.next(), Some('\\' | '"' | 'n' | 't' | 'r')) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Reads an input of the fuzzer: one byte for the format, one for the rule, and the text.
@@ -311,7 +360,8 @@ pub fn any(input: &[u8]) {
         b'd' => Format::Dotenv,
         b'i' => Format::Ini,
         b'b' => return binary(rest),
-        _ => Format::Yaml,
+        b'y' => Format::Yaml,
+        _ => return,
     };
     let Ok(text) = std::str::from_utf8(rest) else {
         return;

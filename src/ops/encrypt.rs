@@ -139,12 +139,16 @@ pub fn reencrypt(
     previous: Previous<'_>,
     sealer: &mut Sealer<'_>,
 ) -> Result<Option<Encrypted>, EncryptError> {
-    let expanded = prepare(document, sealer.selection)?;
     let Previous {
         document: old,
         metadata,
         decrypted,
     } = previous;
+    // A token may stand in quotes that its value came out of: sealing would not put them back.
+    if document.source() == *decrypted.text {
+        return Ok(None);
+    }
+    let expanded = prepare(document, sealer.selection)?;
     let mut reuse = decrypted.reuse;
     let mut metadata = metadata.clone();
     let mut again = |document: &Document<'_>, aliases: usize| {

@@ -69,7 +69,7 @@ pub fn open_leaves(
                 id,
                 path,
                 alias: None,
-            } if selected => opener.comment(id, path),
+            } => opener.comment(id, path, selected),
             Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => Ok(()),
         }
     })?;
@@ -193,7 +193,10 @@ impl Opener<'_, '_> {
     }
 
     /// A comment that does not open is not an error: SOPS keeps it and warns (spec 3.6).
-    fn comment(&mut self, id: NodeId, path: &Path) -> Result<(), DecryptError> {
+    ///
+    /// The metadata behind the last comment of a text may have moved it to another container, where the rule does not
+    /// select it. So every comment that is a token is tried, and an unselected one that does not open is plain text.
+    fn comment(&mut self, id: NodeId, path: &Path, selected: bool) -> Result<(), DecryptError> {
         let Some(node) = self.document.node(id) else {
             return Ok(());
         };
@@ -205,22 +208,22 @@ impl Opener<'_, '_> {
             return Ok(());
         }
         let Some(token) = Token::parse(text.expose()) else {
-            self.warnings.push(Warning::CommentInClear(node.span));
+            if selected {
+                self.warnings.push(Warning::CommentInClear(node.span));
+            }
             return Ok(());
         };
         let Some((place, bytes)) = self.open_comment(id, &token, path)? else {
-            self.warnings.push(Warning::CommentNotOpened(node.span));
+            if selected {
+                self.warnings.push(Warning::CommentNotOpened(node.span));
+            }
             return Ok(());
         };
         let opened = from_bytes(bytes);
         let (format, source) = (self.document.format(), self.document.source());
         match format::write_value(format, source, node, &opened, self.last == Some(id)) {
             Ok(edit) => {
-                if let Some(reuse) = self
-                    .reuse
-                    .as_mut()
-                    .filter(|_| place == path.additional_data())
-                {
+                if let Some(reuse) = &mut self.reuse {
                     reuse.remember(&place, Type::Comment, &opened.canonical(), &token);
                 }
                 self.edits.push(edit);

@@ -19,6 +19,15 @@ mod errors;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "it is the library of the fuzz targets, which are programs of their own"
+)]
+mod fuzz;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod roundtrip;
 #[cfg(test)]
 mod spec_reader;

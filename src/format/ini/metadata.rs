@@ -43,13 +43,17 @@ pub fn detach(source: &str, nodes: &[Node]) -> Detached {
     let block = Span::new(start, end);
     let above = source.get(..start).unwrap_or_default();
     let mut kept = above;
-    if let Some(rest) = without_line_break(above)
-        && (rest.is_empty() || rest.ends_with('\n'))
-    {
+    let mut line_break = last_line_break(above);
+    let rest = without(above, line_break);
+    if rest.is_empty() || rest.ends_with('\n') {
         kept = rest;
+        // The two breaks that `attach` adds are of one kind, so a CR before the first may be the user's.
+        if line_break == "\r\n" {
+            line_break = last_line_break(rest);
+        }
     }
     if end == source.len() && !source.ends_with('\n') {
-        kept = without_line_break(kept).unwrap_or(kept);
+        kept = without(kept, line_break);
     }
     Detached {
         edits: vec![Edit::remove(Span::new(kept.len(), end))],
@@ -57,9 +61,13 @@ pub fn detach(source: &str, nodes: &[Node]) -> Detached {
     }
 }
 
-fn without_line_break(text: &str) -> Option<&str> {
-    let text = text.strip_suffix('\n')?;
-    Some(text.strip_suffix('\r').unwrap_or(text))
+/// The line break at the end of `text`.
+fn last_line_break(text: &str) -> &'static str {
+    if text.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+fn without<'a>(text: &'a str, line_break: &str) -> &'a str {
+    text.strip_suffix(line_break).unwrap_or(text)
 }
 
 /// The section as SOPS writes it: keys padded so that the equal signs stand below each other. `pairs` are the flattened

@@ -400,6 +400,22 @@ fn sealing_and_opening_gives_the_text_back() {
     }
 }
 
+/// The line breaks above the section are told from the carriage returns that the text ends in.
+#[test]
+fn a_carriage_return_at_the_end_is_not_taken_for_half_a_line_break() {
+    for source in [
+        "\r",
+        "\r\r\r",
+        "a = b\r",
+        "a = b\nc = d\r",
+        "a = b\r\nc = d\r",
+        "a = b\n\r\n",
+        "a = b\r\n\n",
+    ] {
+        assert_eq!(round_trip(Format::Ini, source, BLOCK), source);
+    }
+}
+
 /// The one spelling that no token has room for: a value of several lines that end in backslashes becomes one line.
 #[test]
 fn continued_lines_come_back_as_one() {

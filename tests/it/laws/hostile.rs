@@ -1,0 +1,170 @@
+//! Law 5: documents that somebody made to do harm are read or refused, soon.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use sops_rs::document::{Document, Step};
+use sops_rs::format::{Format, MAX_DEPTH};
+use sops_rs::node::ScanError;
+
+use crate::fuzz::roundtrip::{Counter, metadata, open, roundtrip, seal};
+
+/// Far more than any of these takes without optimisation on a slow machine, far less than a quadratic cost would.
+const SOON: Duration = Duration::from_secs(5);
+
+fn soon<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    assert!(start.elapsed() < SOON, "{what} took {:?}", start.elapsed());
+    result
+}
+
+/// Whether the text can be read and walked to its end.
+fn is_read(format: Format, text: &str) -> Result<(), ScanError> {
+    soon("reading", || {
+        Document::parse(format, text)?.walk(|_: Step<'_>| Ok(()))
+    })
+}
+
+/// `depth` containers in each other, the outermost a mapping.
+fn nested(format: Format, depth: usize) -> String {
+    let inside = depth - 1;
+    match format {
+        Format::Json => format!("{{\"a\": {}1{}}}", "[".repeat(inside), "]".repeat(inside)),
+        _ => format!("a: {}1{}\n", "[".repeat(inside), "]".repeat(inside)),
+    }
+}
+
+#[test]
+fn nesting_is_read_up_to_its_limit_and_refused_beyond() {
+    for format in [Format::Yaml, Format::Json] {
+        is_read(format, &nested(format, MAX_DEPTH - 1)).unwrap();
+        let error = is_read(format, &nested(format, MAX_DEPTH + 1)).unwrap_err();
+        assert!(error.message.contains("nest"), "{error}");
+        is_read(format, &nested(format, 300_000)).unwrap_err();
+    }
+    let mappings = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    for format in [Format::Yaml, Format::Json] {
+        is_read(format, &mappings(MAX_DEPTH - 1)).unwrap();
+        is_read(format, &mappings(MAX_DEPTH + 1)).unwrap_err();
+    }
+}
+
+/// Blocks on one line: every dash opens a list.
+#[test]
+fn nested_blocks_of_yaml_are_read_up_to_the_limit_and_refused_beyond() {
+    let dashes = |depth: usize| format!("a:\n {}1\n", "- ".repeat(depth - 1));
+    is_read(Format::Yaml, &dashes(MAX_DEPTH - 1)).unwrap();
+    let error = is_read(Format::Yaml, &dashes(MAX_DEPTH + 1)).unwrap_err();
+    assert!(error.message.contains("nest"), "{error}");
+}
+
+#[test]
+fn deep_documents_are_sealed_and_opened() {
+    let text = nested(Format::Json, 5000);
+    soon("sealing", || roundtrip(Format::Json, None, false, &text));
+    let text = nested(Format::Yaml, 5000);
+    soon("sealing", || roundtrip(Format::Yaml, None, false, &text));
+}
+
+/// One value of 1 MB in every format and every kind of quotes.
+#[test]
+fn a_value_of_a_megabyte_comes_back() {
+    let long = "0123456789 abcdef ".repeat(60_000);
+    let long = long.trim_end();
+    let block: String = long
+        .as_bytes()
+        .chunks(70)
+        .fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "  x{}", String::from_utf8_lossy(line).trim_end());
+            text
+        });
+    for (format, text) in [
+        (Format::Yaml, format!("a: x{long}\n")),
+        (Format::Yaml, format!("a: \"{long}\"\n")),
+        (Format::Yaml, format!("a: '{long}'\n")),
+        (Format::Yaml, format!("a: |\n{block}b: 1\n")),
+        (Format::Json, format!("{{\"a\": \"{long}\"}}")),
+        (Format::Dotenv, format!("A={long}\n")),
+        (Format::Ini, format!("[a]\nb = {long}\n")),
+        (Format::Ini, format!("[a]\nb = \"\"\"{block}\"\"\"\n")),
+    ] {
+        soon(format.name(), || comes_back(format, &text));
+    }
+}
+
+fn comes_back(format: Format, text: &str) {
+    let mut metadata = metadata(None, false);
+    let sealed =
+        seal(format, text, &mut metadata, &mut Counter::default()).expect("it can be sealed");
+    assert!(
+        *open(format, &sealed.text, &metadata).text == text,
+        "another text came back"
+    );
+}
+
+#[test]
+fn a_hundred_thousand_keys_come_back() {
+    for (format, before, between, behind) in [
+        (Format::Yaml, "", "k@: v\n", ""),
+        (Format::Yaml, "{z: 1", ", k@: v", "}\n"),
+        (Format::Json, "{\"z\": 1", ", \"k@\": \"v\"", "}"),
+        (Format::Dotenv, "", "K@=v\n", ""),
+        (Format::Ini, "[s]\n", "k@ = v\n", ""),
+    ] {
+        let mut text = before.to_owned();
+        for number in 0..100_000 {
+            text.push_str(&between.replace('@', &number.to_string()));
+        }
+        text.push_str(behind);
+        is_read(format, &text).unwrap_or_else(|error| panic!("{}: {error}", format.name()));
+    }
+    // Sealing is measured by the benchmarks; a tenth shows here that nothing grows with the square.
+    let text: String = (0..10_000)
+        .map(|number| format!("k{number}: v\n"))
+        .collect();
+    soon("sealing", || comes_back(Format::Yaml, &text));
+}
+
+/// Every level names the one before ten times.
+#[test]
+fn aliases_that_multiply_are_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        let _ = writeln!(text, "a{level}: &a{level} [{}]", vec![below; 10].join(", "));
+    }
+    let error = is_read(Format::Yaml, &text).unwrap_err();
+    assert!(error.message.contains("aliases"), "{error}");
+    let mut metadata = metadata(None, false);
+    soon("sealing", || {
+        assert!(seal(Format::Yaml, &text, &mut metadata, &mut Counter::default()).is_none());
+    });
+}
+
+/// Quotes, brackets, comments and anchors that never end, or that all end at once.
+#[test]
+fn long_runs_of_one_character_cost_no_more_than_their_length() {
+    let runs = [
+        "[", "{", "]", "}", "\"", "'", "`", "\\", "#", "# \n", "&a ", "*a ", "!x ", "- ", "? ",
+        ": ", "?\n", "-\n", "|\n", ">\n", " ", "\t", "\n", "\r", "\r\n", "a: ", "a:\n", "---\n",
+        "...\n", "%", "=", ";", "[a]\n", "a=\\\n", "é", "\u{85}", "<<: ", ",", "{a,", "[a,",
+        "\"\"\"", "#\n\n", "\\\n",
+    ];
+    for run in runs {
+        let long = run.repeat(30_000 / run.len());
+        for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini] {
+            for text in [
+                long.clone(),
+                format!("a: {long}"),
+                format!("{{\"a\": {long}"),
+                format!("a: \"{long}\"\n"),
+            ] {
+                soon(run, || {
+                    let _refused =
+                        Document::parse(format, &text).map(|document| document.nodes().len());
+                });
+            }
+        }
+    }
+}

@@ -247,7 +247,9 @@ pub fn identities(bytes: &[u8]) {
         }
     }
     for line in text.lines() {
-        let _ = check_recipient(line);
+        if let Err(error) = check_recipient(line) {
+            assert!(!error.to_string().is_empty());
+        }
         for read in [
             Recipient::parse_age,
             Recipient::parse_pgp,

@@ -34,7 +34,7 @@ fn replay(target: &str, check: impl Fn(&[u8])) {
 
 fn replay_texts(target: &str, check: impl Fn(&str)) {
     replay(target, |bytes| {
-        check(std::str::from_utf8(bytes).expect("UTF-8"))
+        check(std::str::from_utf8(bytes).expect("UTF-8"));
     });
 }
 

@@ -79,7 +79,7 @@ fn json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         4 => wild().prop_map(|text| json_string(&text)),
         1 => any::<i64>().prop_map(|number| number.to_string()),
-        1 => (-1_000_000..1_000_000_i32).prop_map(|number| format!("{}.5", number)),
+        1 => (-1_000_000..1_000_000_i32).prop_map(|number| format!("{number}.5")),
         1 => select(&["true", "false", "null", "{}", "[]", "0.25", "1.0", "\"\""][..]).prop_map(str::to_owned),
     ];
     let space = || select(&["", "", " ", "\n  ", "\t"][..]);
@@ -344,10 +344,7 @@ fn yaml() -> impl Strategy<Value = String> {
         });
         prop_oneof![
             (2..5_usize)
-                .prop_flat_map({
-                    let inner = inner.clone();
-                    move |columns| yaml_entries(inner.clone(), columns)
-                })
+                .prop_flat_map(move |columns| yaml_entries(inner.clone(), columns))
                 .prop_map(|below| Yaml {
                     line: String::new(),
                     below,
@@ -533,5 +530,29 @@ fn an_edit_without_a_change_writes_nothing_even_where_quotes_were_lost() {
         None,
         false,
         "a: !!int \"7\"\nb: !!bool 'true'\n",
+    );
+}
+
+/// Behind the last comment of a text comes the metadata, and the comment becomes one of the outermost mapping, where this
+/// rule selects nothing.
+#[test]
+fn a_comment_that_the_metadata_moves_is_opened_and_keeps_its_token() {
+    let rule = Some((RuleKind::EncryptedRegex, "^a"));
+    for text in ["a:\n- b\n# end\n", "a:\n- |\n  b\n# end"] {
+        comes_back(Format::Yaml, rule, false, text);
+        one_change(Format::Yaml, rule, false, text, 0);
+    }
+}
+
+/// A comment that only looks like a token, where the rule does not seal comments, is the user's text.
+#[test]
+fn a_clear_comment_that_looks_like_a_token_is_left_alone() {
+    let token = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:comment]";
+    let text = format!("#{token}\na: x\n#{token}\nb:\n  c: y # {token}\n");
+    comes_back(
+        Format::Yaml,
+        Some((RuleKind::EncryptedRegex, "^c")),
+        false,
+        &text,
     );
 }

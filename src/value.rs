@@ -206,8 +206,9 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Go's `ParseFloat` with 64 bits: decimal or hexadecimal, `inf`, `infinity` and `nan` in any case, `_` between digits
-/// as Go's literals allow it only after a base prefix. `None` for anything else and for what is out of range.
+/// Go's `ParseFloat` with 64 bits: decimal or hexadecimal, `inf`, `infinity` and `nan` in any case, `_` between digits.
+///
+/// `None` for anything else and for what is out of range.
 #[must_use]
 pub fn parse_float(text: &str) -> Option<f64> {
     let (negative, unsigned) = match text.as_bytes().first()? {
@@ -232,8 +233,26 @@ pub fn parse_float(text: &str) -> Option<f64> {
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    let number: f64 = unsigned.parse().ok()?;
+    let number: f64 = without_separators(unsigned)?.parse().ok()?;
     number.is_finite().then_some(sign * number)
+}
+
+/// The digits without `_`, each of which must stand between two digits.
+fn without_separators(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let part = |part: &str, at: usize| {
+        part.bytes()
+            .nth(at)
+            .is_some_and(|byte| byte.is_ascii_digit())
+    };
+    let parts: Vec<&str> = text.split('_').collect();
+    let separates = parts.windows(2).all(|pair| match pair {
+        [before, after] => part(before, before.len().wrapping_sub(1)) && part(after, 0),
+        _ => false,
+    });
+    separates.then(|| Cow::Owned(parts.concat()))
 }
 
 /// The part after `0x` of a Go hexadecimal float: digits with an optional point, and a mandatory binary exponent.
@@ -497,7 +516,9 @@ mod tests {
             parse(Type::Time, "2001-12-14T21:59:43.10-05:00").as_deref(),
             Some("2001-12-14T21:59:43.1-05:00")
         );
-        assert_eq!(parse_float("1_0"), None);
+        assert_eq!(parse_float("1_0.2_5e1"), Some(102.5));
+        assert_eq!(parse_float("._5"), None);
+        assert_eq!(parse_float("5_"), None);
         assert_eq!(parse_float("nan").map(f64::is_nan), Some(true));
         assert_eq!(parse_float("infinit"), None);
     }

@@ -7,6 +7,7 @@ mod atomic;
 mod bench_corpus;
 #[cfg(test)]
 mod bench_documents;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod commands;

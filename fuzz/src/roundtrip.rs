@@ -116,7 +116,10 @@ pub fn open(format: Format, sealed: &str, metadata: &Metadata) -> Decrypted {
         &found,
         &selection,
         &data_key(),
-        Opening::default(),
+        Opening {
+            remember: true,
+            ..Opening::default()
+        },
     )
     .unwrap_or_else(|error| panic!("{error}\n{sealed}"))
 }
@@ -327,13 +330,28 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     {
         return true;
     }
+    let keeps_nothing = node.form == Form::Literal
+        && node.inner.end() == document.source().len()
+        && !written.ends_with('\n')
+        && node
+            .span
+            .of(document.source())
+            .lines()
+            .next()
+            .is_some_and(|header| header.contains('+'));
+    if keeps_nothing {
+        return true;
+    }
     match &value {
         Value::Null | Value::Bytes(_) => false,
         Value::Str(_) => node.form == Form::Double && has_long_escape(written),
         Value::Bool(value) => written != value.to_string(),
-        Value::Float(_) => {
+        Value::Float(number) => {
             let text = String::from_utf8_lossy(&value.canonical()).into_owned();
-            written != text && written != format!("{text}.0")
+            // JSON takes an exponent for the largest and smallest, as ECMAScript does.
+            let exponent =
+                document.format() == Format::Json && !(1e-6..1e21).contains(&number.abs());
+            exponent || written != text && written != format!("{text}.0")
         }
         Value::Int(_) | Value::Time(_) => value.canonical() != written.as_bytes(),
     }

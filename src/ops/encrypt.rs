@@ -149,11 +149,10 @@ pub fn reencrypt(
         return Ok(None);
     }
     let expanded = prepare(document, sealer.selection)?;
-    let mut reuse = decrypted.reuse;
+    let reuse = decrypted.reuse;
     let mut metadata = metadata.clone();
-    let mut again = |document: &Document<'_>, aliases: usize| {
-        let (text, mut report) =
-            seal(document, &mut metadata, sealer, Some(&mut reuse), Some(old))?;
+    let again = |document: &Document<'_>, aliases: usize| {
+        let (text, mut report) = seal(document, &mut metadata, sealer, Some(reuse), Some(old))?;
         report.expanded_aliases = aliases;
         Ok::<_, EncryptError>(Encrypted { text, report })
     };
@@ -196,7 +195,7 @@ fn seal(
     document: &Document<'_>,
     metadata: &mut Metadata,
     sealer: &mut Sealer<'_>,
-    reuse: Option<&mut Reuse>,
+    reuse: Option<Reuse>,
     old: Option<&Document<'_>>,
 ) -> Result<(String, Report), EncryptError> {
     let cipher = Cipher::new(sealer.key)?;

@@ -10,7 +10,7 @@ use crate::format;
 use crate::mac::Mac;
 use crate::node::{Kind, Node, NodeId};
 use crate::ops::decrypt::{DecryptError, Warning};
-use crate::ops::reuse::Reuse;
+use crate::ops::reuse::{Mark, Reuse};
 use crate::ops::seal::leaves;
 use crate::secret::Plain;
 use crate::selection::{Selection, Tracker};
@@ -148,7 +148,10 @@ impl Opener<'_, '_> {
             return Ok(());
         }
         if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
-            reuse.remember(path.additional_data(), kind, &opened.canonical(), &token);
+            reuse.remember(
+                Mark::of(path.additional_data(), kind, &opened.canonical()),
+                &token,
+            );
         }
         let (format, source) = (self.document.format(), self.document.source());
         let edit = format::write_value(format, source, node, &opened, self.last == Some(id))
@@ -224,7 +227,7 @@ impl Opener<'_, '_> {
         match format::write_value(format, source, node, &opened, self.last == Some(id)) {
             Ok(edit) => {
                 if let Some(reuse) = &mut self.reuse {
-                    reuse.remember(&place, Type::Comment, &opened.canonical(), &token);
+                    reuse.remember(Mark::of(&place, Type::Comment, &opened.canonical()), &token);
                 }
                 self.edits.push(edit);
             }

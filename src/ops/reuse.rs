@@ -10,38 +10,64 @@ use sha2::{Digest as _, Sha256};
 use crate::cipher::Token;
 use crate::value::Type;
 
-/// The tokens of one sealed file by what they stand for.
+/// What a token stands for: a digest of the place, the type and the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark([u8; 32]);
+
+impl Mark {
+    /// The mark of `plaintext`, in its canonical form (spec 1.5), of type `kind` at the place `additional_data` names.
+    #[must_use]
+    pub fn of(additional_data: &str, kind: Type, plaintext: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(kind.word());
+        hash.update(additional_data.len().to_le_bytes());
+        hash.update(additional_data);
+        hash.update(plaintext);
+        Self(hash.finalize().into())
+    }
+}
+
+/// The tokens of one sealed file by what they stand for, in the order in which they stand there.
 #[derive(Default)]
 pub struct Reuse {
-    tokens: HashMap<[u8; 32], VecDeque<String>>,
+    /// No token for those that SOPS could not write again (another IV length): they are sealed anew.
+    tokens: Vec<(Mark, Option<String>)>,
 }
 
 impl Reuse {
-    /// Remembers `token`, which stands for `plaintext` of type `kind` at the place `additional_data` names.
-    ///
-    /// Tokens that SOPS could not write again (another IV length) are not remembered, so they are sealed anew.
-    /// `plaintext` must be the canonical form (spec 1.5).
-    pub fn remember(
-        &mut self,
-        additional_data: &str,
-        kind: Type,
-        plaintext: &[u8],
-        token: &Token<'_>,
-    ) {
-        if token.has_standard_iv() {
-            let slot = self
-                .tokens
-                .entry(digest(additional_data, kind, plaintext))
-                .or_default();
-            slot.push_back(token.text().to_owned());
-        }
+    /// Remembers `token`, the next one of the file, which stands for `mark`.
+    pub fn remember(&mut self, mark: Mark, token: &Token<'_>) {
+        let kept = token.has_standard_iv().then(|| token.text().to_owned());
+        self.tokens.push((mark, kept));
     }
 
-    /// The token that stood for this leaf, if there was one. Equal items of a list get their tokens back in order.
-    pub fn take(&mut self, additional_data: &str, kind: Type, plaintext: &[u8]) -> Option<String> {
-        self.tokens
-            .get_mut(&digest(additional_data, kind, plaintext))?
-            .pop_front()
+    /// Finds the tokens of the changed file, of which `marks` are all that is to be sealed, in order.
+    ///
+    /// Items of a list have the same mark if they are equal. What is unchanged before the first and behind the last change
+    /// keeps its own token; between the two, equal items get theirs in order.
+    #[must_use]
+    pub fn plan(self, mut marks: Vec<Mark>) -> Plan {
+        let same = |((old, _), new): &(&(Mark, Option<String>), &Mark)| old == *new;
+        let mut planned = self.tokens;
+        let before = planned.iter().zip(&marks).take_while(same).count();
+        let mut old = planned.split_off(before);
+        let mut new = marks.split_off(before);
+        let ends = old.iter().rev().zip(new.iter().rev());
+        let behind = ends.take_while(same).count();
+        let unchanged = old.split_off(old.len().saturating_sub(behind));
+        new.truncate(new.len().saturating_sub(behind));
+        let mut between: HashMap<Mark, VecDeque<Option<String>>> = HashMap::new();
+        for (mark, token) in old {
+            between.entry(mark).or_default().push_back(token);
+        }
+        planned.extend(new.into_iter().map(|mark| {
+            let token = between.get_mut(&mark).and_then(VecDeque::pop_front);
+            (mark, token.flatten())
+        }));
+        planned.extend(unchanged);
+        Plan {
+            planned: planned.into(),
+        }
     }
 }
 
@@ -51,40 +77,99 @@ impl std::fmt::Debug for Reuse {
     }
 }
 
-fn digest(additional_data: &str, kind: Type, plaintext: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(kind.word());
-    hash.update(additional_data.len().to_le_bytes());
-    hash.update(additional_data);
-    hash.update(plaintext);
-    hash.finalize().into()
+/// The tokens of a file that is sealed again, in the order in which they are asked for.
+#[derive(Debug, Default)]
+pub struct Plan {
+    planned: VecDeque<(Mark, Option<String>)>,
+}
+
+impl Plan {
+    /// The token that the next leaf keeps, if it had one. `mark` must be the next one of those that were planned.
+    pub fn take(&mut self, mark: Mark) -> Option<String> {
+        let (planned, token) = self.planned.pop_front()?;
+        token.filter(|_| planned == mark)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Reuse;
-    use crate::cipher::Token;
+    use super::{Mark, Plan, Reuse};
+    use crate::cipher::{Cipher, Token};
+    use crate::secret::DataKey;
     use crate::value::Type;
 
-    const ONE: &str = "ENC[AES256_GCM,data:I/M=,iv:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,tag:LXwIVWA0JVlEBSdWliJ+5w==,type:int]";
     const SHORT_IV: &str =
         "ENC[AES256_GCM,data:I/M=,iv:ICEiIyQlJicoKSor,tag:LXwIVWA0JVlEBSdWliJ+5w==,type:int]";
 
-    #[test]
-    fn a_token_comes_back_once_for_the_same_place_type_and_value() {
+    fn mark(item: char) -> Mark {
+        Mark::of("a:", Type::Str, item.to_string().as_bytes())
+    }
+
+    /// The list `before` was sealed and is now `after`: which token each item gets, by its position in `before`.
+    fn kept(before: &str, after: &str) -> Vec<Option<u8>> {
+        let cipher = Cipher::new(&DataKey::new(vec![1; 32])).unwrap();
         let mut reuse = Reuse::default();
-        reuse.remember("a:", Type::Int, b"42", &Token::parse(ONE).unwrap());
-        assert_eq!(reuse.take("b:", Type::Int, b"42"), None);
-        assert_eq!(reuse.take("a:", Type::Str, b"42"), None);
-        assert_eq!(reuse.take("a:", Type::Int, b"43"), None);
-        assert_eq!(reuse.take("a:", Type::Int, b"42").as_deref(), Some(ONE));
-        assert_eq!(reuse.take("a:", Type::Int, b"42"), None);
+        let mut tokens = Vec::new();
+        for (number, item) in (0u8..).zip(before.chars()) {
+            let token = cipher.seal(b"x", Type::Str, "a:", &[number; 32]);
+            reuse.remember(mark(item), &Token::parse(&token).unwrap());
+            tokens.push(token);
+        }
+        let mut plan = reuse.plan(after.chars().map(mark).collect());
+        let mut take = |item| plan.take(mark(item));
+        let position = |token: String| {
+            (0u8..)
+                .zip(&tokens)
+                .find(|(_, old)| **old == token)
+                .map(|(number, _)| number)
+        };
+        after
+            .chars()
+            .map(|item| take(item).and_then(position))
+            .collect()
+    }
+
+    #[test]
+    fn the_same_place_type_and_value_have_the_same_mark() {
+        let mark = |place, kind, text: &str| Mark::of(place, kind, text.as_bytes());
+        assert_eq!(mark("a:", Type::Int, "42"), mark("a:", Type::Int, "42"));
+        assert_ne!(mark("a:", Type::Int, "42"), mark("b:", Type::Int, "42"));
+        assert_ne!(mark("a:", Type::Int, "42"), mark("a:", Type::Str, "42"));
+        assert_ne!(mark("a:", Type::Int, "42"), mark("a:", Type::Int, "43"));
+        assert_ne!(mark("a:", Type::Str, "b"), mark("a:b", Type::Str, ""));
+    }
+
+    #[test]
+    fn what_is_unchanged_keeps_its_token_among_equals() {
+        assert_eq!(kept("aaa", "aaa"), [Some(0), Some(1), Some(2)]);
+        assert_eq!(kept("aaa", "xaa"), [None, Some(1), Some(2)]);
+        assert_eq!(kept("aaa", "axa"), [Some(0), None, Some(2)]);
+        assert_eq!(kept("abc", "xabc"), [None, Some(0), Some(1), Some(2)]);
+        assert_eq!(kept("aab", "ab"), [Some(0), Some(2)]);
+        assert_eq!(kept("abc", "cba"), [Some(2), Some(1), Some(0)]);
+        assert_eq!(kept("ab", "aab").iter().flatten().count(), 2);
+        assert_eq!(kept("", "a"), [None]);
+        assert!(kept("a", "").is_empty());
     }
 
     #[test]
     fn a_token_that_sops_cannot_write_is_sealed_anew() {
         let mut reuse = Reuse::default();
-        reuse.remember("a:", Type::Int, b"42", &Token::parse(SHORT_IV).unwrap());
-        assert_eq!(reuse.take("a:", Type::Int, b"42"), None);
+        reuse.remember(mark('a'), &Token::parse(SHORT_IV).unwrap());
+        assert_eq!(reuse.plan(vec![mark('a')]).take(mark('a')), None);
+    }
+
+    #[test]
+    fn a_leaf_that_was_not_planned_gets_nothing() {
+        let mut plan = Plan::default();
+        assert_eq!(plan.take(mark('a')), None);
+        let token =
+            Cipher::new(&DataKey::new(vec![1; 32]))
+                .unwrap()
+                .seal(b"x", Type::Str, "a:", &[1; 32]);
+        let mut reuse = Reuse::default();
+        reuse.remember(mark('a'), &Token::parse(&token).unwrap());
+        let mut plan = reuse.plan(vec![mark('a')]);
+        assert_eq!(plan.take(mark('b')), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::format::{self, Format};
 use crate::mac::Mac;
 use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::ops::encrypt::EncryptError;
-use crate::ops::reuse::Reuse;
+use crate::ops::reuse::{Mark, Plan, Reuse};
 use crate::random::Random;
 use crate::selection::{Rule, Selection, Tracker};
 use crate::value::{Type, Value};
@@ -42,9 +42,13 @@ pub fn seal_leaves(
     document: &Document<'_>,
     selection: &Selection,
     cipher: &Cipher,
-    mut reuse: Option<&mut Reuse>,
+    reuse: Option<Reuse>,
     random: &mut dyn Random,
 ) -> Result<SealedLeaves, EncryptError> {
+    let mut kept = match reuse {
+        Some(reuse) => Some(reuse.plan(marks(document, selection)?)),
+        None => None,
+    };
     let mut tracker = Tracker::new(selection);
     let mut mac = Mac::new(selection.mac_only_encrypted());
     let mut result = SealedLeaves {
@@ -57,10 +61,8 @@ pub fn seal_leaves(
     let mut seal = |value: &Value<'_>, kind: Type, path: &Path| {
         let plaintext = value.canonical();
         let additional_data = path.additional_data();
-        if let Some(token) = reuse
-            .as_mut()
-            .and_then(|old| old.take(additional_data, kind, &plaintext))
-        {
+        let keep = |kept: &mut Plan| kept.take(Mark::of(additional_data, kind, &plaintext));
+        if let Some(token) = kept.as_mut().and_then(keep) {
             return token;
         }
         let mut iv = [0u8; IV_LEN];
@@ -133,6 +135,40 @@ pub fn seal_leaves(
     })?;
     result.mac = mac.finish();
     Ok(result)
+}
+
+/// What [`seal_leaves`] seals, in its order.
+fn marks(document: &Document<'_>, selection: &Selection) -> Result<Vec<Mark>, ScanError> {
+    let mut tracker = Tracker::new(selection);
+    let mut marks = Vec::new();
+    document.walk(|step| {
+        if tracker.step(&step, document)? != Some(true) {
+            return Ok(());
+        }
+        let (id, path, is_comment) = match step {
+            Step::Leaf { id, path, .. } => (id, path, false),
+            Step::Comment {
+                id,
+                path,
+                alias: None,
+            } => (id, path, true),
+            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => return Ok(()),
+        };
+        let Some(node) = document.node(id) else {
+            return Ok(());
+        };
+        let value = document.value(node)?;
+        let kind = if is_comment {
+            Some(Type::Comment)
+        } else {
+            value.token_type()
+        };
+        if let Some(kind) = kind.filter(|_| !value.is_empty()) {
+            marks.push(Mark::of(path.additional_data(), kind, &value.canonical()));
+        }
+        Ok::<(), ScanError>(())
+    })?;
+    Ok(marks)
 }
 
 /// The value of a clear leaf as it will be read from the finished file: a block scalar that ends a text without a final

@@ -51,7 +51,8 @@ fn ended(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
         } else {
             text
         };
-        if end == 0 {
+        // A block that keeps its last line break and has none comes back without the `+`.
+        if end == 0 && !text.contains("|+") {
             text.trim_end_matches(['\r', '\n']).to_owned()
         } else {
             text

@@ -2,6 +2,12 @@
 //!
 //! `cargo bench` runs all of it; `docs/performance.md` has the figures and how they were taken.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run has nothing to measure"
+)]
+
 mod corpus;
 
 use std::io::Write as _;

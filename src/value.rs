@@ -242,14 +242,10 @@ fn without_separators(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('_') {
         return Some(Cow::Borrowed(text));
     }
-    let part = |part: &str, at: usize| {
-        part.bytes()
-            .nth(at)
-            .is_some_and(|byte| byte.is_ascii_digit())
-    };
     let parts: Vec<&str> = text.split('_').collect();
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let separates = parts.windows(2).all(|pair| match pair {
-        [before, after] => part(before, before.len().wrapping_sub(1)) && part(after, 0),
+        [before, after] => digit(before.as_bytes().last()) && digit(after.as_bytes().first()),
         _ => false,
     });
     separates.then(|| Cow::Owned(parts.concat()))

@@ -182,7 +182,7 @@ fn visible_key(format: Format, source: &str, offset: usize) -> Option<(String, u
     let line = rest.lines().next()?;
     let (key, separator) = match format {
         Format::Yaml => (yaml_key(before, line)?, ':'),
-        Format::Json => (json_key(line).filter(|_| quotes_are_closed(before))?, ':'),
+        Format::Json => (json_key(before, line)?, ':'),
         Format::Dotenv | Format::Ini => (assigned_key(line)?, '='),
         Format::Binary => return None,
     };
@@ -198,11 +198,34 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_KEY && text.bytes().all(plain)
 }
 
-fn json_key(line: &str) -> Option<&str> {
-    let line = line.trim_start_matches([' ', '\t', '{', ',', '[']);
-    let (name, rest) = line.strip_prefix('"')?.split_once('"')?;
-    let quoted = line.get(..name.len() + 2)?;
-    Some(quoted).filter(|_| is_key(name) && rest.trim_start().starts_with(':'))
+fn json_key<'a>(before: &str, line: &'a str) -> Option<&'a str> {
+    let entry = line.trim_start_matches([' ', '\t', '{', ',', '[']);
+    let (name, rest) = entry.strip_prefix('"')?.split_once('"')?;
+    let quoted = entry.get(..name.len() + 2)?;
+    let indent = line.strip_suffix(entry)?;
+    let is_key = is_key(name) && rest.trim_start().starts_with(':');
+    Some(quoted).filter(|_| is_key && json_wants_key(&[before, indent]))
+}
+
+/// Whether a key is due behind these pieces of JSON: not in a list, nor behind a colon, nor inside of a string.
+fn json_wants_key(pieces: &[&str]) -> bool {
+    let (mut open, mut last) = (Vec::new(), b' ');
+    let (mut in_string, mut escape) = (false, false);
+    for byte in pieces.iter().flat_map(|piece| piece.bytes()) {
+        match byte {
+            _ if escape => {}
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => open.push(byte),
+            b'}' | b']' => drop(open.pop()),
+            _ => {}
+        }
+        escape = in_string && byte == b'\\' && !escape;
+        if !byte.is_ascii_whitespace() {
+            last = byte;
+        }
+    }
+    !in_string && open.last() == Some(&b'{') && matches!(last, b'{' | b',')
 }
 
 fn assigned_key(line: &str) -> Option<&str> {
@@ -388,6 +411,17 @@ mod tests {
             None.or(Some("\"a\":".into()))
         );
         assert_eq!(key(Format::Json, "\"hun|ter2\""), None);
+        for text in [
+            "{\"a\": [\n\"hunter2\"|: 1",
+            "{\"a\":\n\"hunter2\"|: 1",
+            "{\"a\": [{}\n,\"hunter2\"|: 1",
+        ] {
+            assert_eq!(key(Format::Json, text), None, "not where a key is due");
+        }
+        assert_eq!(
+            key(Format::Json, "{\"a\": [{\"b\": \"'\\\\\"}]\n,\"c\"|: 1"),
+            Some("\"c\":".into())
+        );
         assert_eq!(key(Format::Json, "{\"a\": \"b\n\"hunter2\": |x"), None);
         assert_eq!(key(Format::Dotenv, "hunter2=|="), None, "the end of base64");
         assert_eq!(key(Format::Dotenv, "hunter|2"), None);

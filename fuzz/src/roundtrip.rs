@@ -241,10 +241,20 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         "values changed\n{text:?}\n{opened:?}\n{}",
         sealed.text
     );
-    if sealed.report.expanded_aliases > 0 {
+    // The line breaks that only YAML 1.1 knows come back as others.
+    let rare_breaks = |text: &str| {
+        text.replace("\r\n", "\n")
+            .contains(['\r', '\u{85}', '\u{2028}', '\u{2029}'])
+    };
+    if sealed.report.expanded_aliases > 0 || format == Format::Yaml && rare_breaks(text) {
         return;
     }
-    let changed = exceptions(&before);
+    let mut changed = exceptions(&before);
+    let (then, now) = (before.nodes(), after.nodes());
+    for (changed, (then, now)) in changed.iter_mut().zip(then.iter().zip(now)) {
+        // A plain text that another reader could take for something else comes back in quotes.
+        *changed |= format == Format::Yaml && then.form == Form::Plain && now.form != Form::Plain;
+    }
     assert_eq!(
         without(&before, &changed),
         without(&after, &changed),
@@ -330,16 +340,7 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     {
         return true;
     }
-    let keeps_nothing = node.form == Form::Literal
-        && node.inner.end() == document.source().len()
-        && !written.ends_with('\n')
-        && node
-            .span
-            .of(document.source())
-            .lines()
-            .next()
-            .is_some_and(|header| header.contains('+'));
-    if keeps_nothing {
+    if node.form == Form::Literal && is_odd_block(document.source(), node) {
         return true;
     }
     match &value {
@@ -355,6 +356,23 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
         }
         Value::Int(_) | Value::Time(_) => value.canonical() != written.as_bytes(),
     }
+}
+
+/// Whether a literal block has lines of nothing but blanks, other line breaks than the text has at first, or keeps a last
+/// one that it does not have: a token has no room for these.
+fn is_odd_block(source: &str, node: &Node) -> bool {
+    let lines = node.inner.of(source);
+    let crlf = source
+        .find('\n')
+        .is_some_and(|at| source[..at].ends_with('\r'));
+    let breaks = lines.matches('\n').count();
+    let mixed = lines.matches("\r\n").count() != if crlf { breaks } else { 0 };
+    let blank = |line: &str| line.len() > 1 && line.trim_matches([' ', '\r']).is_empty();
+    let keeps_nothing = || {
+        let header = node.span.of(source).lines().next().unwrap_or_default();
+        header.contains('+') && node.inner.end() == source.len() && !lines.ends_with('\n')
+    };
+    mixed || lines.split('\n').any(|line| line == " " || blank(line)) || keeps_nothing()
 }
 
 /// Whether a quoted text has an escape that need not be one, or could be shorter.

@@ -33,6 +33,8 @@ pub struct Encrypted {
 pub struct Report {
     /// Number of values sealed.
     pub sealed: usize,
+    /// Number of values and comments that got a fresh token.
+    pub fresh: usize,
     /// Number of aliases that had to be written out, because a token cannot be read behind an alias.
     pub expanded_aliases: usize,
     /// Paths of values whose plaintext was already a token.
@@ -160,7 +162,8 @@ pub fn reencrypt(
         None => again(document, 0)?,
         Some((text, aliases)) => again(&reparse(document.format(), &text)?, aliases)?,
     };
-    Ok((!same_but_for_the_seal(&encrypted.text, old)).then_some(encrypted))
+    let changed = encrypted.report.fresh > 0 || !same_but_for_the_seal(&encrypted.text, old);
+    Ok(changed.then_some(encrypted))
 }
 
 /// Checks that the plaintext is one, and writes out its aliases if that is needed.
@@ -203,6 +206,7 @@ fn seal(
         mut edits,
         mac,
         sealed,
+        fresh,
         clear,
         tokens_as_text,
     } = seal_leaves(document, sealer.selection, &cipher, reuse, sealer.random)?;
@@ -221,6 +225,7 @@ fn seal(
         text,
         Report {
             sealed,
+            fresh,
             expanded_aliases: 0,
             tokens_as_text,
         },

@@ -25,6 +25,8 @@ pub struct SealedLeaves {
     pub mac: String,
     /// How many values were sealed, comments not counted.
     pub sealed: usize,
+    /// How many values and comments got a fresh token, not one that was kept.
+    pub fresh: usize,
     /// Paths of the first values that stay in clear, for a message; at most [`SHOWN_CLEAR`].
     pub clear: Vec<String>,
     /// Paths of values whose plaintext is itself a token: most likely sealed a second time by mistake.
@@ -45,96 +47,133 @@ pub fn seal_leaves(
     reuse: Option<Reuse>,
     random: &mut dyn Random,
 ) -> Result<SealedLeaves, EncryptError> {
-    let mut kept = match reuse {
+    let kept = match reuse {
         Some(reuse) => Some(reuse.plan(marks(document, selection)?)),
         None => None,
     };
+    let mut sealer = LeafSealer {
+        document,
+        selection,
+        cipher,
+        kept,
+        random,
+        mac: Mac::new(selection.mac_only_encrypted()),
+        result: SealedLeaves {
+            edits: Vec::with_capacity(leaves(document)),
+            mac: String::new(),
+            sealed: 0,
+            fresh: 0,
+            clear: Vec::new(),
+            tokens_as_text: Vec::new(),
+        },
+    };
     let mut tracker = Tracker::new(selection);
-    let mut mac = Mac::new(selection.mac_only_encrypted());
-    let mut result = SealedLeaves {
-        edits: Vec::with_capacity(leaves(document)),
-        mac: String::new(),
-        sealed: 0,
-        clear: Vec::new(),
-        tokens_as_text: Vec::new(),
-    };
-    let mut seal = |value: &Value<'_>, kind: Type, path: &Path| {
-        let plaintext = value.canonical();
-        let additional_data = path.additional_data();
-        let keep = |kept: &mut Plan| kept.take(Mark::of(additional_data, kind, &plaintext));
-        if let Some(token) = kept.as_mut().and_then(keep) {
-            return token;
-        }
-        let mut iv = [0u8; IV_LEN];
-        random.fill(&mut iv);
-        cipher.seal(&plaintext, kind, additional_data, &iv)
-    };
     document.walk(|step| {
         let selected = tracker.step(&step, document)?.unwrap_or(false);
         match step {
+            Step::Leaf { id, path, .. } if !selected => sealer.clear_leaf(id, path),
             Step::Leaf {
                 id, path, alias, ..
-            } => {
-                let Some(node) = document.node(id) else {
-                    return Ok(());
-                };
-                if !selected {
-                    let value = value_as_written(document, node)?;
-                    mac.feed(&value, false);
-                    if !value.is_empty() && result.clear.len() < SHOWN_CLEAR {
-                        result.clear.push(path.to_string());
-                    }
-                    return Ok(());
-                }
-                let value = document.value(node)?;
-                mac.feed(&value, true);
-                let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
-                    return Ok(());
-                };
-                if alias.is_some() {
-                    return Err(EncryptError::AliasOverSealed(node.span));
-                }
-                if is_token(&value) {
-                    result.tokens_as_text.push(path.to_string());
-                }
-                let token = seal(&value, kind, path);
-                result.edits.push(format::write_token(
-                    document.format(),
-                    document.source(),
-                    node,
-                    &token,
-                ));
-                result.sealed += 1;
-            }
+            } => sealer.leaf(id, path, alias.is_some()),
             Step::Comment {
                 id,
                 path,
                 alias: None,
-            } if selected => {
-                let Some(node) = document.node(id) else {
-                    return Ok(());
-                };
-                let text = document.value(node)?;
-                if text.is_empty() {
-                    return Ok(());
-                }
-                let token = seal(&text, Type::Comment, path);
-                if matches!(selection.rule(), Rule::UnencryptedCommentRegex(pattern) if pattern.is_match(&token)) {
-                    return Err(EncryptError::TokenMatchesRule(node.span));
-                }
-                result.edits.push(format::write_token(
-                    document.format(),
-                    document.source(),
-                    node,
-                    &token,
-                ));
-            }
-            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => {}
+            } if selected => sealer.comment(id, path),
+            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => Ok(()),
         }
-        Ok::<(), EncryptError>(())
     })?;
-    result.mac = mac.finish();
+    let mut result = sealer.result;
+    result.mac = sealer.mac.finish();
     Ok(result)
+}
+
+/// The state of sealing one document, leaf by leaf.
+struct LeafSealer<'d, 's> {
+    document: &'d Document<'s>,
+    selection: &'d Selection,
+    cipher: &'d Cipher,
+    /// Tokens to be kept.
+    kept: Option<Plan>,
+    random: &'d mut dyn Random,
+    mac: Mac,
+    result: SealedLeaves,
+}
+
+impl LeafSealer<'_, '_> {
+    fn clear_leaf(&mut self, id: NodeId, path: &Path) -> Result<(), EncryptError> {
+        let Some(node) = self.document.node(id) else {
+            return Ok(());
+        };
+        let value = value_as_written(self.document, node)?;
+        self.mac.feed(&value, false);
+        if !value.is_empty() && self.result.clear.len() < SHOWN_CLEAR {
+            self.result.clear.push(path.to_string());
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, id: NodeId, path: &Path, aliased: bool) -> Result<(), EncryptError> {
+        let Some(node) = self.document.node(id) else {
+            return Ok(());
+        };
+        let value = self.document.value(node)?;
+        self.mac.feed(&value, true);
+        let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
+            return Ok(());
+        };
+        if aliased {
+            return Err(EncryptError::AliasOverSealed(node.span));
+        }
+        if is_token(&value) {
+            self.result.tokens_as_text.push(path.to_string());
+        }
+        let token = self.token(&value, kind, path);
+        self.put(node, &token);
+        self.result.sealed += 1;
+        Ok(())
+    }
+
+    fn comment(&mut self, id: NodeId, path: &Path) -> Result<(), EncryptError> {
+        let Some(node) = self.document.node(id) else {
+            return Ok(());
+        };
+        let text = self.document.value(node)?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let token = self.token(&text, Type::Comment, path);
+        let clears = |token: &str| match self.selection.rule() {
+            Rule::UnencryptedCommentRegex(pattern) => pattern.is_match(token),
+            _ => false,
+        };
+        if clears(&token) {
+            return Err(EncryptError::TokenMatchesRule(node.span));
+        }
+        self.put(node, &token);
+        Ok(())
+    }
+
+    /// The token that is kept for this leaf, or a fresh one.
+    fn token(&mut self, value: &Value<'_>, kind: Type, path: &Path) -> String {
+        let plaintext = value.canonical();
+        let additional_data = path.additional_data();
+        if let Some(kept) = &mut self.kept
+            && let Some(token) = kept.take(Mark::of(additional_data, kind, &plaintext))
+        {
+            return token;
+        }
+        self.result.fresh += 1;
+        let mut iv = [0u8; IV_LEN];
+        self.random.fill(&mut iv);
+        self.cipher.seal(&plaintext, kind, additional_data, &iv)
+    }
+
+    fn put(&mut self, node: &Node, token: &str) {
+        let (format, source) = (self.document.format(), self.document.source());
+        let edit = format::write_token(format, source, node, token);
+        self.result.edits.push(edit);
+    }
 }
 
 /// What [`seal_leaves`] seals, in its order.

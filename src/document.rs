@@ -159,6 +159,11 @@ pub enum Step<'s> {
 
 /// Aliases may multiply the nodes of a text by this much at most; go-yaml has a limit of the same kind (spec 7.2.1).
 const ALIAS_FACTOR: usize = 10;
+/// How many times the size of the text the paths of all its leaves together may be long: each is authenticated with its
+/// leaf, so nested long keys would cost more than linear time.
+const PATHS_FACTOR: usize = 64;
+/// Bytes of paths that are always allowed.
+const PATHS_FLOOR: usize = 16 << 20;
 /// Copies that are always allowed, however small the text.
 const ALIAS_FLOOR: usize = 100_000;
 
@@ -309,7 +314,7 @@ impl<'a> Document<'a> {
     }
 
     /// A node and all below it as plain data. Comments are left out, aliases are followed, keys that are not strings and
-    /// values that cannot be decoded become empty. For metadata only: it copies what it reads.
+    /// values that cannot be decoded stay as they are written. For metadata only: it copies what it reads.
     #[must_use]
     pub fn tree(&self, id: NodeId) -> Tree {
         self.tree_within(id, &mut self.copy_budget(), 0)
@@ -337,7 +342,9 @@ impl<'a> Document<'a> {
                     .filter_map(|item| Some((item, self.nodes.get(item)?)))
                     .filter(|(item, _)| !self.is_comment(*item))
                     .map(|(item, entry)| {
-                        let key = self.key(entry).map(Cow::into_owned).unwrap_or_default();
+                        let as_written = || entry.key.unwrap_or_default().of(self.source);
+                        let key = self.key(entry).unwrap_or_else(|_| as_written().into());
+                        let key = key.into_owned();
                         (key, self.tree_within(item, budget, depth + 1))
                     })
                     .collect(),
@@ -348,7 +355,9 @@ impl<'a> Document<'a> {
                 Ok(Value::Float(value)) => Tree::Float(value),
                 Ok(Value::Time(_)) => Tree::Time(node.inner.of(self.source).to_owned()),
                 Ok(Value::Str(text)) => Tree::Str(text.expose().to_owned()),
-                Ok(Value::Null | Value::Bytes(_)) | Err(_) => Tree::Null,
+                Ok(Value::Null) => Tree::Null,
+                // Not understood, but not to be lost: as it stands in the text.
+                Ok(Value::Bytes(_)) | Err(_) => Tree::Str(node.inner.of(self.source).to_owned()),
             },
         }
     }
@@ -377,6 +386,11 @@ impl<'a> Document<'a> {
         mut visit: impl FnMut(Step<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut budget = self.copy_budget();
+        let mut paths = self
+            .source
+            .len()
+            .saturating_mul(PATHS_FACTOR)
+            .max(PATHS_FLOOR);
         let mut path = Path::default();
         let mut stack: Vec<Frame> = Vec::new();
         for root in self.roots() {
@@ -395,6 +409,14 @@ impl<'a> Document<'a> {
                 if alias.is_some() {
                     budget = budget.checked_sub(1).ok_or_else(|| {
                         ScanError::new(node.span, "aliases multiply this document beyond reason")
+                    })?;
+                }
+                if !node.is_container() {
+                    paths = paths.checked_sub(path.joined.len()).ok_or_else(|| {
+                        ScanError::new(
+                            node.span,
+                            "the keys above this value are too many and too long",
+                        )
                     })?;
                 }
                 if stack.len() == 1 && self.metadata.binary_search(&id).is_ok() {

@@ -492,6 +492,11 @@ fn cannot_seal(
                 None => failure,
             }
         }
+        EncryptError::AliasInClear { span, .. } => at(
+            Failure::new(Exit::CannotSeal, error.to_string()),
+            span.start(),
+        )
+        .hint("write the value there yourself, change the rule, or add `--allow-clear` if it may be seen"),
         EncryptError::TokenMatchesRule(span) => at(
             Failure::new(Exit::CannotSeal, error.to_string()),
             span.start(),

@@ -10,7 +10,7 @@ use crate::edit::{BadEdit, Edit, splice};
 use crate::format::{self, Format};
 use crate::metadata::{Metadata, SOPS_VERSION, flat};
 use crate::node::{NodeId, ScanError};
-use crate::ops::decrypt::Decrypted;
+use crate::ops::decrypt::{Decrypted, Opening, decrypt};
 use crate::ops::reuse::Reuse;
 use crate::ops::seal::{SealedLeaves, expand_aliases, seal_leaves};
 use crate::random::Random;
@@ -69,6 +69,17 @@ pub enum EncryptError {
         /// Paths of the first clear values.
         clear: Vec<String>,
     },
+    /// What was sealed does not open again: a defect, found before anything was written. Says why, without any value.
+    #[error("internal error: the sealed text would not open again: {0}")]
+    Unreadable(String),
+    /// Writing an alias out would show in clear what is sealed elsewhere.
+    #[error("the alias at `{path}` would show in clear what is sealed where it comes from")]
+    AliasInClear {
+        /// The alias.
+        span: Span,
+        /// Its keys, joined with dots.
+        path: String,
+    },
     /// The data key has a length that AES does not have.
     #[error(transparent)]
     Key(#[from] BadKeyLength),
@@ -107,7 +118,7 @@ pub fn encrypt(
     metadata: &mut Metadata,
     sealer: &mut Sealer<'_>,
 ) -> Result<Encrypted, EncryptError> {
-    let expanded = prepare(document, sealer.selection)?;
+    let expanded = prepare(document, sealer)?;
     let (text, report) = match expanded {
         None => seal(document, metadata, sealer, None, None)?,
         Some((text, aliases)) => {
@@ -150,7 +161,7 @@ pub fn reencrypt(
     if document.source() == *decrypted.text {
         return Ok(None);
     }
-    let expanded = prepare(document, sealer.selection)?;
+    let expanded = prepare(document, sealer)?;
     let reuse = decrypted.reuse;
     let mut metadata = metadata.clone();
     let again = |document: &Document<'_>, aliases: usize| {
@@ -169,7 +180,7 @@ pub fn reencrypt(
 /// Checks that the plaintext is one, and writes out its aliases if that is needed.
 fn prepare(
     document: &Document<'_>,
-    selection: &Selection,
+    sealer: &Sealer<'_>,
 ) -> Result<Option<(Zeroizing<String>, usize)>, EncryptError> {
     if let Some(node) = document
         .metadata()
@@ -185,7 +196,7 @@ fn prepare(
             },
         );
     }
-    expand_aliases(document, selection)
+    expand_aliases(document, sealer.selection, sealer.allow_clear)
 }
 
 fn reparse(format: Format, text: &str) -> Result<Document<'_>, EncryptError> {
@@ -221,6 +232,8 @@ fn seal(
     };
     edits.extend(format::attach(format, source, nodes, &block));
     let text = std::mem::take(&mut *splice(source, &edits)?);
+    drop(edits);
+    prove(format, &text, metadata, sealer.key)?;
     Ok((
         text,
         Report {
@@ -230,6 +243,25 @@ fn seal(
             tokens_as_text,
         },
     ))
+}
+
+/// Opens what was just sealed, as any reader would, so that no file is ever replaced by one that cannot be opened again.
+fn prove(
+    format: Format,
+    text: &str,
+    metadata: &Metadata,
+    key: &DataKey,
+) -> Result<(), EncryptError> {
+    let unreadable = |error: &dyn std::fmt::Display| EncryptError::Unreadable(error.to_string());
+    let document = Document::parse(format, text).map_err(|error| unreadable(&error))?;
+    let found = Metadata::of(&document).map_err(|error| unreadable(&error))?;
+    let Some(found) = found.filter(|found| found.tree() == metadata.tree()) else {
+        return Err(unreadable(&"the metadata did not come through"));
+    };
+    let (selection, _) = found.selection();
+    decrypt(&document, &found, &selection, key, Opening::default())
+        .map(drop)
+        .map_err(|error| unreadable(&error))
 }
 
 /// Sets `lastmodified` and seals `mac` with it (spec 4.4).

@@ -54,6 +54,7 @@ pub fn open_leaves(
         edits: Vec::with_capacity(leaves(document)),
         warnings: Vec::new(),
         reuse: remember.then(Reuse::default),
+        budget: document.source().len().saturating_mul(COMMENT_BUDGET),
     };
     let mut tracker = Tracker::new(selection);
     document.walk(|step| {
@@ -84,16 +85,22 @@ pub fn open_leaves(
 /// The last value in the text that is not metadata.
 fn last_value(document: &Document<'_>) -> Option<NodeId> {
     let nodes = document.nodes();
+    // Metadata entries stand in order and do not overlap.
     let within = |id: NodeId| {
-        document
-            .metadata()
-            .iter()
-            .any(|&entry| id >= entry && nodes.get(entry).is_some_and(|node| id < node.end))
+        let behind = document.metadata().partition_point(|&entry| entry <= id);
+        let entry = behind
+            .checked_sub(1)
+            .and_then(|at| document.metadata().get(at));
+        entry.is_some_and(|&entry| nodes.get(entry).is_some_and(|node| id < node.end))
     };
     (0..nodes.len())
         .rev()
         .find(|&id| !within(id) && nodes.get(id).is_some_and(|node| !node.is_container()))
 }
+
+/// How many times the size of the file may be spent on looking for the places of comments, so that the cost stays linear
+/// whatever the file holds.
+const COMMENT_BUDGET: usize = 64;
 
 struct Opener<'d, 's> {
     document: &'d Document<'s>,
@@ -103,6 +110,8 @@ struct Opener<'d, 's> {
     edits: Vec<Edit>,
     warnings: Vec<Warning>,
     reuse: Option<Reuse>,
+    /// Bytes that may still be spent on trying comments at places that are not their own.
+    budget: usize,
 }
 
 impl Opener<'_, '_> {
@@ -238,7 +247,7 @@ impl Opener<'_, '_> {
 
     /// Tries the comment's own container, then those around the leaves before and behind it, nearest first.
     fn open_comment(
-        &self,
+        &mut self,
         id: NodeId,
         token: &Token<'_>,
         path: &Path,
@@ -259,6 +268,11 @@ impl Opener<'_, '_> {
                 .take(COMMENT_PLACES)
                 .filter(|&place| place != own)
             {
+                let cost = place.len() + token.text().len();
+                let Some(left) = self.budget.checked_sub(cost) else {
+                    return Ok(None);
+                };
+                self.budget = left;
                 if let Ok(bytes) = self.cipher.open(token, place) {
                     return Ok(Some((place.to_owned(), bytes)));
                 }

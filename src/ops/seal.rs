@@ -57,6 +57,7 @@ pub fn seal_leaves(
         cipher,
         kept,
         random,
+        last: last_as_written(document)?,
         mac: Mac::new(selection.mac_only_encrypted()),
         result: SealedLeaves {
             edits: Vec::with_capacity(leaves(document)),
@@ -96,6 +97,8 @@ struct LeafSealer<'d, 's> {
     /// Tokens to be kept.
     kept: Option<Plan>,
     random: &'d mut dyn Random,
+    /// See [`last_as_written`].
+    last: Option<(NodeId, Value<'static>)>,
     mac: Mac,
     result: SealedLeaves,
 }
@@ -105,7 +108,10 @@ impl LeafSealer<'_, '_> {
         let Some(node) = self.document.node(id) else {
             return Ok(());
         };
-        let value = value_as_written(self.document, node)?;
+        let value = match &self.last {
+            Some((last, value)) if *last == id => value.clone(),
+            _ => self.document.value(node)?,
+        };
         self.mac.feed(&value, false);
         if !value.is_empty() && self.result.clear.len() < SHOWN_CLEAR {
             self.result.clear.push(path.to_string());
@@ -210,36 +216,43 @@ fn marks(document: &Document<'_>, selection: &Selection) -> Result<Vec<Mark>, Sc
     Ok(marks)
 }
 
-/// The value of a clear leaf as it will be read from the finished file: a block scalar that ends a text without a final
-/// newline gets one when the metadata follows (spec 12: judged as written).
-fn value_as_written<'a>(document: &Document<'a>, node: &Node) -> Result<Value<'a>, ScanError> {
+/// The last value of a YAML text without a final line break, as it will be read from the finished file: when the metadata
+/// follows, a block scalar gets that line break (spec 12: judged as written). `None` for every other text.
+fn last_as_written(document: &Document<'_>) -> Result<Option<(NodeId, Value<'static>)>, ScanError> {
     let source = document.source();
-    let is_block = matches!(node.form, Form::Literal | Form::Folded);
-    if document.format() != Format::Yaml
-        || !is_block
-        || node.span.end() < source.len()
-        || source.ends_with('\n')
-    {
-        return document.value(node);
+    let is_scalar = |node: &Node| node.kind == Kind::Scalar;
+    let last = document.nodes().iter().rposition(is_scalar);
+    let block = |id: NodeId| {
+        let form = document.node(id).map(|node| node.form);
+        matches!(form, Some(Form::Literal | Form::Folded))
+    };
+    let Some(last) = last.filter(|&id| block(id) && !source.ends_with('\n')) else {
+        return Ok(None);
+    };
+    if document.format() != Format::Yaml {
+        return Ok(None);
     }
-    let with_newline = Zeroizing::new(format!("{source}\n"));
-    format::value(Format::Yaml, &with_newline, node).map(Value::into_owned)
+    let ended = Zeroizing::new(format!("{source}\n"));
+    let ended = Document::parse(Format::Yaml, &ended)?;
+    let Some(node) = ended.nodes().iter().rfind(|node| is_scalar(node)) else {
+        return Ok(None);
+    };
+    Ok(Some((last, ended.value(node)?.into_owned())))
 }
 
 /// Writes out every alias whose content must be sealed, at its own place or at the alias's (spec 12.1: a token cannot be
 /// read behind an alias). Returns the new text and how many aliases went, or `None` if there was nothing to do.
 ///
 /// # Errors
-/// [`EncryptError`] if the walk fails.
+/// [`EncryptError::AliasInClear`] if that would show a sealed value in clear and `allow_clear` does not permit it;
+/// others if the walk fails.
 pub fn expand_aliases(
     document: &Document<'_>,
     selection: &Selection,
+    allow_clear: bool,
 ) -> Result<Option<(Zeroizing<String>, usize)>, EncryptError> {
-    if !document
-        .nodes()
-        .iter()
-        .any(|node| matches!(node.kind, Kind::Alias { .. }))
-    {
+    let is_alias = |node: &Node| matches!(node.kind, Kind::Alias { .. });
+    if !document.nodes().iter().any(is_alias) {
         return Ok(None);
     }
     let mut tracker = Tracker::new(selection);
@@ -247,21 +260,33 @@ pub fn expand_aliases(
     let mut aliases: Vec<NodeId> = Vec::new();
     document.walk(|step| {
         let selected = tracker.step(&step, document)?.unwrap_or(false);
-        if let Step::Leaf { id, alias, .. } = step {
-            let empty = document
-                .node(id)
-                .is_some_and(|node| document.value(node).is_ok_and(|value| value.is_empty()));
-            match (alias, sealed_at_home.get_mut(id)) {
-                (None, Some(home)) => *home = selected && !empty,
-                (Some(alias), Some(home))
-                    if (*home || (selected && !empty)) && aliases.last() != Some(&alias) =>
-                {
-                    aliases.push(alias);
-                }
-                _ => {}
-            }
+        let Step::Leaf {
+            id, path, alias, ..
+        } = step
+        else {
+            return Ok(());
+        };
+        let value = document.node(id).map(|node| document.value(node));
+        let selected = selected && !value.transpose()?.is_none_or(|value| value.is_empty());
+        let Some(home) = sealed_at_home.get_mut(id) else {
+            return Ok(());
+        };
+        let Some(alias) = alias else {
+            *home = selected;
+            return Ok(());
+        };
+        if *home && !selected && !allow_clear {
+            let span = document
+                .node(alias)
+                .map(|node| node.span)
+                .unwrap_or_default();
+            let path = path.to_string();
+            return Err(EncryptError::AliasInClear { span, path });
         }
-        Ok::<(), EncryptError>(())
+        if (*home || selected) && aliases.last() != Some(&alias) {
+            aliases.push(alias);
+        }
+        Ok(())
     })?;
     if aliases.is_empty() {
         return Ok(None);

@@ -31,6 +31,8 @@ mod laws;
 #[cfg(test)]
 mod roundtrip;
 #[cfg(test)]
+mod safety;
+#[cfg(test)]
 mod spec_reader;
 #[cfg(test)]
 mod support;

@@ -86,11 +86,14 @@ pub fn metadata(format: Format, text: &str) {
     flattened(&tree);
 }
 
-/// Equal, with NaN as equal to itself, and lists of unknown kinds in any order: they are written sorted.
+/// Equal, with NaN as equal to itself, and what is unknown in any order: it is written sorted.
 fn same(one: &Metadata, other: &Metadata) -> bool {
     let sorted = |metadata: &Metadata| {
         let mut metadata = metadata.clone();
         for group in &mut metadata.groups {
+            for key in group.iter_mut() {
+                key.unknown.sort_by_key(|entry| format!("{entry:?}"));
+            }
             group.sort_by_key(|key| format!("{key:?}"));
         }
         metadata.unknown.sort_by_key(|entry| format!("{entry:?}"));

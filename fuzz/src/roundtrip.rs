@@ -246,7 +246,10 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         text.replace("\r\n", "\n")
             .contains(['\r', '\u{85}', '\u{2028}', '\u{2029}'])
     };
-    if sealed.report.expanded_aliases > 0 || format == Format::Yaml && rare_breaks(text) {
+    // Blanks at the end that no line break ends belong to a block before them, or to nothing.
+    let ragged = text.ends_with(' ');
+    if sealed.report.expanded_aliases > 0 || format == Format::Yaml && (ragged || rare_breaks(text))
+    {
         return;
     }
     let mut changed = exceptions(&before);
@@ -340,7 +343,7 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     {
         return true;
     }
-    if node.form == Form::Literal && is_odd_block(document.source(), node) {
+    if matches!(node.form, Form::Literal | Form::Folded) && is_odd_block(document.source(), node) {
         return true;
     }
     match &value {
@@ -358,7 +361,7 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     }
 }
 
-/// Whether a literal block has lines of nothing but blanks, other line breaks than the text has at first, or keeps a last
+/// Whether a block has lines of nothing but blanks, other line breaks than the text has at first, or keeps a last
 /// one that it does not have: a token has no room for these.
 fn is_odd_block(source: &str, node: &Node) -> bool {
     let lines = node.inner.of(source);

@@ -32,6 +32,9 @@ pub struct OpenedLeaves {
 
 /// How many containers around a comment are tried as its place (spec 7.2.4): more than any document has that a person wrote.
 const COMMENT_PLACES: usize = 32;
+/// How many bytes are looked at, for each byte of the text, to find the places of comments: far more than it takes, and a
+/// bound for texts in which many comments that do not open stand deep.
+const COMMENT_EFFORT: usize = 64;
 
 /// Opens every token that `selection` says is there. `ends_text` says that the opened text will end without a line break,
 /// `remember` that the tokens will be wanted again.
@@ -54,7 +57,7 @@ pub fn open_leaves(
         edits: Vec::with_capacity(leaves(document)),
         warnings: Vec::new(),
         reuse: remember.then(Reuse::default),
-        budget: document.source().len().saturating_mul(COMMENT_BUDGET),
+        effort: document.source().len().saturating_mul(COMMENT_EFFORT),
     };
     let mut tracker = Tracker::new(selection);
     document.walk(|step| {
@@ -98,10 +101,6 @@ fn last_value(document: &Document<'_>) -> Option<NodeId> {
         .find(|&id| !within(id) && nodes.get(id).is_some_and(|node| !node.is_container()))
 }
 
-/// How many times the size of the file may be spent on looking for the places of comments, so that the cost stays linear
-/// whatever the file holds.
-const COMMENT_BUDGET: usize = 64;
-
 struct Opener<'d, 's> {
     document: &'d Document<'s>,
     cipher: &'d Cipher,
@@ -110,8 +109,8 @@ struct Opener<'d, 's> {
     edits: Vec<Edit>,
     warnings: Vec<Warning>,
     reuse: Option<Reuse>,
-    /// Bytes that may still be spent on trying comments at places that are not their own.
-    budget: usize,
+    /// What is left of [`COMMENT_EFFORT`], in bytes.
+    effort: usize,
 }
 
 impl Opener<'_, '_> {
@@ -262,6 +261,10 @@ impl Opener<'_, '_> {
         let before = window(&mut (0..id).rev());
         let behind = window(&mut (id + 1..nodes.len()));
         for leaf in before.into_iter().chain(behind) {
+            self.effort = self.effort.saturating_sub(depth(nodes, leaf));
+            if self.effort == 0 {
+                return Ok(None);
+            }
             let path = self.document.path(leaf)?;
             for place in path
                 .prefixes()
@@ -269,10 +272,10 @@ impl Opener<'_, '_> {
                 .filter(|&place| place != own)
             {
                 let cost = place.len() + token.text().len();
-                let Some(left) = self.budget.checked_sub(cost) else {
+                self.effort = self.effort.saturating_sub(cost);
+                if self.effort == 0 {
                     return Ok(None);
-                };
-                self.budget = left;
+                }
                 if let Ok(bytes) = self.cipher.open(token, place) {
                     return Ok(Some((place.to_owned(), bytes)));
                 }
@@ -280,6 +283,11 @@ impl Opener<'_, '_> {
         }
         Ok(None)
     }
+}
+
+/// How many containers a node stands in.
+fn depth(nodes: &[Node], id: NodeId) -> usize {
+    std::iter::successors(Some(id), |&id| nodes.get(id)?.parent).count()
 }
 
 /// The additional data a comment opened with, and what was in it.

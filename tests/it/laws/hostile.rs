@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use sops_rs::document::{Document, Step};
 use sops_rs::format::{Format, MAX_DEPTH};
 use sops_rs::node::ScanError;
+use sops_rs::selection::RuleKind;
 
-use crate::fuzz::roundtrip::{Counter, metadata, open, roundtrip, seal};
+use crate::fuzz::roundtrip::{Counter, Rule, metadata, open, roundtrip, seal};
 
 /// Far more than any of these takes without optimisation on a slow machine, far less than a quadratic cost would.
 const SOON: Duration = Duration::from_secs(5);
@@ -89,12 +90,12 @@ fn a_value_of_a_megabyte_comes_back() {
         (Format::Ini, format!("[a]\nb = {long}\n")),
         (Format::Ini, format!("[a]\nb = \"\"\"{block}\"\"\"\n")),
     ] {
-        soon(format.name(), || comes_back(format, &text));
+        soon(format.name(), || comes_back(format, None, &text));
     }
 }
 
-fn comes_back(format: Format, text: &str) {
-    let mut metadata = metadata(None, false);
+fn comes_back(format: Format, rule: Rule<'_>, text: &str) {
+    let mut metadata = metadata(rule, false);
     let sealed =
         seal(format, text, &mut metadata, &mut Counter::default()).expect("it can be sealed");
     assert!(
@@ -123,7 +124,7 @@ fn a_hundred_thousand_keys_come_back() {
     let text: String = (0..10_000)
         .map(|number| format!("k{number}: v\n"))
         .collect();
-    soon("sealing", || comes_back(Format::Yaml, &text));
+    soon("sealing", || comes_back(Format::Yaml, None, &text));
 }
 
 /// Every level names the one before ten times.
@@ -140,6 +141,21 @@ fn aliases_that_multiply_are_refused() {
     soon("sealing", || {
         assert!(seal(Format::Yaml, &text, &mut metadata, &mut Counter::default()).is_none());
     });
+}
+
+/// Comments that look like tokens are tried at places around them: a few, however deep they stand and however many there are.
+#[test]
+fn many_comments_that_look_like_tokens_cost_no_more_than_their_length() {
+    const TOKEN: &str = "#ENC[AES256_GCM,data:AA==,iv:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,\
+                         tag:Aev7PNzF9ifk0oM4U+MGlg==,type:comment]\n";
+    let item = format!("1,\n{TOKEN}");
+    let (open, close) = ("{a: ".repeat(9000), "}".repeat(9000));
+    let deep = format!("a: {open}[{}1]\n{close}\n", item.repeat(1000));
+    let shallow = format!("{}a: 1\n", TOKEN.repeat(5000));
+    let clear = Some((RuleKind::EncryptedRegex, "^z$"));
+    for text in [deep, shallow] {
+        soon("opening", || comes_back(Format::Yaml, clear, &text));
+    }
 }
 
 /// Quotes, brackets, comments and anchors that never end, or that all end at once.

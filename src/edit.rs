@@ -56,8 +56,7 @@ pub enum BadEdit {
 /// # Errors
 /// [`BadEdit`] if two edits overlap, or one does not lie on character boundaries inside `source`.
 pub fn splice(source: &str, edits: &[Edit]) -> Result<Zeroizing<String>, BadEdit> {
-    let mut order: Vec<&Edit> = edits.iter().collect();
-    order.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
+    let order = in_order(source, edits)?;
     let added: usize = order.iter().map(|edit| edit.text.len()).sum();
     let removed: usize = order.iter().map(|edit| edit.span.len()).sum();
     // Exact, so that the buffer never moves and leaves an unwiped copy behind.
@@ -66,25 +65,38 @@ pub fn splice(source: &str, edits: &[Edit]) -> Result<Zeroizing<String>, BadEdit
     ));
     let mut done = 0;
     for edit in order {
-        if edit.span.start() < done {
-            return Err(BadEdit::Overlap(edit.span));
-        }
-        let kept = source
-            .get(done..edit.span.start())
-            .ok_or(BadEdit::OutOfText(edit.span))?;
-        source
-            .get(edit.span.start()..edit.span.end())
-            .ok_or(BadEdit::OutOfText(edit.span))?;
-        result.push_str(kept);
+        result.push_str(source.get(done..edit.span.start()).unwrap_or_default());
         result.push_str(&edit.text);
         done = edit.span.end();
     }
-    result.push_str(
-        source
-            .get(done..)
-            .ok_or(BadEdit::OutOfText(Span::at(done)))?,
-    );
+    result.push_str(source.get(done..).unwrap_or_default());
     Ok(result)
+}
+
+/// Whether [`splice`] would take these edits.
+///
+/// # Errors
+/// [`BadEdit`] as [`splice`] would give it.
+pub fn check(source: &str, edits: &[Edit]) -> Result<(), BadEdit> {
+    in_order(source, edits).map(drop)
+}
+
+/// The edits by their place; each fits the text and comes behind the one before.
+fn in_order<'e>(source: &str, edits: &'e [Edit]) -> Result<Vec<&'e Edit>, BadEdit> {
+    let mut order: Vec<&Edit> = edits.iter().collect();
+    order.sort_by_key(|edit| (edit.span.start(), edit.span.end()));
+    let mut done = 0;
+    for edit in &order {
+        let (start, end) = (edit.span.start(), edit.span.end());
+        if start < done {
+            return Err(BadEdit::Overlap(edit.span));
+        }
+        if !source.is_char_boundary(start) || !source.is_char_boundary(end) {
+            return Err(BadEdit::OutOfText(edit.span));
+        }
+        done = end;
+    }
+    Ok(order)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{BadKeyLength, Cipher, OpenError, Token};
 use crate::document::{Document, Path};
-use crate::edit::{BadEdit, splice};
+use crate::edit::{self, BadEdit, splice};
 use crate::format::{self, CannotWrite};
 use crate::mac;
 use crate::metadata::Metadata;
@@ -131,6 +131,36 @@ pub fn decrypt(
     key: &DataKey,
     opening: Opening,
 ) -> Result<Decrypted, DecryptError> {
+    let opened = open(document, metadata, selection, key, opening)?;
+    Ok(Decrypted {
+        text: splice(document.source(), &opened.edits)?,
+        warnings: opened.warnings,
+        reuse: opened.reuse,
+    })
+}
+
+/// Whether [`decrypt`] would open `document`. Makes no plaintext of the whole.
+///
+/// # Errors
+/// [`DecryptError`] as [`decrypt`] would give it.
+pub fn check(
+    document: &Document<'_>,
+    metadata: &Metadata,
+    selection: &Selection,
+    key: &DataKey,
+) -> Result<(), DecryptError> {
+    let opened = open(document, metadata, selection, key, Opening::default())?;
+    Ok(edit::check(document.source(), &opened.edits)?)
+}
+
+/// The edits that open `document`, its MAC verified.
+fn open(
+    document: &Document<'_>,
+    metadata: &Metadata,
+    selection: &Selection,
+    key: &DataKey,
+    opening: Opening,
+) -> Result<OpenedLeaves, DecryptError> {
     let (format, source) = (document.format(), document.source());
     let detached = format::detach(format, source, document.nodes());
     let metadata_at_end = detached
@@ -139,23 +169,14 @@ pub fn decrypt(
         .any(|edit| edit.span.end() == source.len());
     let ends_text = metadata_at_end && !opening.keep_metadata && !source.ends_with('\n');
     let cipher = Cipher::new(key)?;
-    let OpenedLeaves {
-        mut edits,
-        mac,
-        warnings,
-        reuse,
-    } = open_leaves(document, selection, &cipher, ends_text, opening.remember)?;
+    let mut opened = open_leaves(document, selection, &cipher, ends_text, opening.remember)?;
     if !opening.ignore_mac {
-        verify(&cipher, metadata, &mac).map_err(DecryptError::Mac)?;
+        verify(&cipher, metadata, &opened.mac).map_err(DecryptError::Mac)?;
     }
     if !opening.keep_metadata {
-        edits.extend(detached.edits);
+        opened.edits.extend(detached.edits);
     }
-    Ok(Decrypted {
-        text: splice(source, &edits)?,
-        warnings,
-        reuse,
-    })
+    Ok(opened)
 }
 
 /// Compares the MAC of the tree with the one in the metadata.

@@ -10,7 +10,7 @@ use crate::edit::{BadEdit, Edit, splice};
 use crate::format::{self, Format};
 use crate::metadata::{Metadata, SOPS_VERSION, flat};
 use crate::node::{NodeId, ScanError};
-use crate::ops::decrypt::{Decrypted, Opening, decrypt};
+use crate::ops::decrypt::{Decrypted, check};
 use crate::ops::reuse::Reuse;
 use crate::ops::seal::{SealedLeaves, expand_aliases, seal_leaves};
 use crate::random::Random;
@@ -259,9 +259,7 @@ fn prove(
         return Err(unreadable(&"the metadata did not come through"));
     };
     let (selection, _) = found.selection();
-    decrypt(&document, &found, &selection, key, Opening::default())
-        .map(drop)
-        .map_err(|error| unreadable(&error))
+    check(&document, &found, &selection, key).map_err(|error| unreadable(&error))
 }
 
 /// Sets `lastmodified` and seals `mac` with it (spec 4.4).

@@ -4,7 +4,8 @@
 //! does is a list of edits over those places. Nothing is ever printed anew.
 //!
 //! The library does not touch the disk, the environment, the clock, the terminal or a random source on its own: it is
-//! given them. `docs/architecture.md` has the layers and the laws.
+//! given them. `docs/architecture.md` has the layers and the laws. "Spec 7.2" in a comment is section 7.2 of
+//! `docs/format.md`, which describes the file format.
 
 pub mod cipher;
 pub mod config;

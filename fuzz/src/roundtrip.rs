@@ -367,7 +367,7 @@ fn is_odd_block(source: &str, node: &Node) -> bool {
     let lines = node.inner.of(source);
     let crlf = source
         .find('\n')
-        .is_some_and(|at| source[..at].ends_with('\r'));
+        .is_some_and(|at| source.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\r'));
     let breaks = lines.matches('\n').count();
     let mixed = lines.matches("\r\n").count() != if crlf { breaks } else { 0 };
     let blank = |line: &str| line.len() > 1 && line.trim_matches([' ', '\r']).is_empty();

@@ -126,7 +126,7 @@ fn dotenv() -> impl Strategy<Value = String> {
 }
 
 fn ini() -> impl Strategy<Value = String> {
-    let key = "[a-z][a-z0-9 ]{0,4}[a-z0-9]";
+    let key = "[a-z][a-z0-9 ]{0,4}@";
     let delimiter = select(&["=", " = ", ": ", "   =\t"][..]);
     let plain = "[A-Za-z0-9/][A-Za-z0-9é/+$%(){}|~ .,:=-]{0,12}[A-Za-z0-9]";
     let value = prop_oneof![
@@ -143,7 +143,13 @@ fn ini() -> impl Strategy<Value = String> {
         1 => Just(String::new()),
         1 => "[a-z]{1,5}".prop_map(|name| format!("[{name}]")),
     ];
-    proptest::collection::vec(line, 1..10).prop_map(|lines| lines.join("\n") + "\n")
+    // The number in place of the `@` keeps the keys of a section apart.
+    proptest::collection::vec(line, 1..10).prop_map(|lines| {
+        let lines = lines.iter().enumerate();
+        lines
+            .map(|(number, line)| line.replacen('@', &number.to_string(), 1) + "\n")
+            .collect()
+    })
 }
 
 /// A value in YAML: what stands behind the key's colon on its line, and the lines below, not indented.

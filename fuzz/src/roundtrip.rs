@@ -148,10 +148,12 @@ pub fn roundtrip(format: Format, rule: Rule<'_>, mac_only_encrypted: bool, text:
     let mut second = self::metadata(rule, mac_only_encrypted);
     let again = seal(format, &plain, &mut second, &mut random)
         .unwrap_or_else(|| panic!("what was opened is refused\n{:?}", *plain));
-    assert_eq!(
-        *open(format, &again.text, &second).text,
+    let twice = open(format, &again.text, &second).text;
+    assert!(
+        *twice == *plain || format == Format::Yaml && has_rare_breaks(&plain),
+        "what was opened is not spelled as it can come back\n{:?}\n{:?}",
         *plain,
-        "what was opened is spelled as it can come back"
+        *twice
     );
 }
 
@@ -241,14 +243,10 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         "values changed\n{text:?}\n{opened:?}\n{}",
         sealed.text
     );
-    // The line breaks that only YAML 1.1 knows come back as others.
-    let rare_breaks = |text: &str| {
-        text.replace("\r\n", "\n")
-            .contains(['\r', '\u{85}', '\u{2028}', '\u{2029}'])
-    };
     // Blanks at the end that no line break ends belong to a block before them, or to nothing.
     let ragged = text.ends_with(' ');
-    if sealed.report.expanded_aliases > 0 || format == Format::Yaml && (ragged || rare_breaks(text))
+    if sealed.report.expanded_aliases > 0
+        || format == Format::Yaml && (ragged || has_rare_breaks(text))
     {
         return;
     }
@@ -348,7 +346,9 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     }
     match &value {
         Value::Null | Value::Bytes(_) => false,
-        Value::Str(_) => node.form == Form::Double && has_long_escape(written),
+        Value::Str(_) => {
+            node.form == Form::Double && (written.contains('\t') || has_long_escape(written))
+        }
         Value::Bool(value) => written != value.to_string(),
         Value::Float(number) => {
             let text = String::from_utf8_lossy(&value.canonical()).into_owned();
@@ -359,6 +359,12 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
         }
         Value::Int(_) | Value::Time(_) => value.canonical() != written.as_bytes(),
     }
+}
+
+/// Whether a text has line breaks that only YAML 1.1 knows: they come back as others.
+fn has_rare_breaks(text: &str) -> bool {
+    text.replace("\r\n", "\n")
+        .contains(['\r', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
 /// Whether a block has lines of nothing but blanks, other line breaks than the text has at first, or keeps a last

@@ -114,3 +114,29 @@ fn long_keys_over_many_values_are_refused() {
         ran.stderr
     );
 }
+
+/// A comment above or behind an item of a list counts for all of the item (spec 3.5, 7.2.4).
+#[test]
+fn a_marked_item_of_a_list_is_sealed_whole() {
+    for plain in [
+        "users:\n  # secret\n  - name: hunter1\n    password: hunter2\n",
+        "users:\n# secret\n- name: hunter1\n  password: hunter2\n",
+        "users:\n  - open: 1\n  # secret\n  - - hunter1\n    - hunter2\n",
+        "users:\n  - {name: hunter1, password: hunter2} # secret\n",
+        "users:\n  - [hunter1, hunter2] # secret\n",
+        "users: [\n  {name: hunter1, password: hunter2}, # secret\n]\n",
+    ] {
+        let world = alice();
+        world.write("u.yaml", plain);
+        world.ok([
+            "encrypt",
+            "-i",
+            "--encrypted-comment-regex",
+            "secret",
+            "u.yaml",
+        ]);
+        let sealed = world.read("u.yaml");
+        assert!(!sealed.contains("hunter"), "{plain}\n{sealed}");
+        assert_eq!(world.ok(["decrypt", "u.yaml"]), plain.as_bytes());
+    }
+}

@@ -312,7 +312,7 @@ impl Builder<'_> {
         let next = self.peek()?;
         match next.token {
             Token::BlockEntry => {
-                self.table.dash(next.span);
+                self.table.dash(next.span, &mut self.scanner.comments);
                 self.skip();
                 let after = self.peek()?;
                 if matches!(after.token, Token::BlockEntry | Token::BlockEnd) {
@@ -344,7 +344,7 @@ impl Builder<'_> {
                 .close(self.table.last_end, ends, &mut self.scanner.comments)?;
             return Ok(self.pop());
         }
-        self.table.dash(next.span);
+        self.table.dash(next.span, &mut self.scanner.comments);
         self.skip();
         let after = self.peek()?;
         if matches!(

@@ -168,8 +168,10 @@ impl<'a> Table<'a> {
         nodes
     }
 
-    /// The dash of the item that comes next.
-    pub(super) fn dash(&mut self, span: Span) {
+    /// The dash of the item that comes next. Comments above it belong to the list and stand before the whole item, also
+    /// before all of a mapping that is the item.
+    pub(super) fn dash(&mut self, span: Span, comments: &mut Comments) {
+        self.flush(span.start(), comments);
         if let Some(frame) = self.frames.last_mut() {
             frame.key = Some(span);
         }
@@ -443,10 +445,18 @@ impl<'a> Table<'a> {
             keys.clear();
         }
         if flow {
+            // Behind the value of a key it counts as the first thing inside; behind an item of a list, before that item.
+            let parent = self.nodes.get(id).and_then(|node| node.parent);
+            let list = parent.filter(|&parent| {
+                self.nodes
+                    .get(parent)
+                    .is_some_and(|node| node.kind == Kind::Sequence)
+            });
+            let (before, parent) = list.map_or((id + 1, id), |list| (id, list));
             while let Some(comment) = beside(self.source, end, comments) {
                 comments.pop_front();
                 self.insertions
-                    .push((id + 1, comment_node(comment, id, true)));
+                    .push((before, comment_node(comment, parent, true)));
             }
         }
         Ok(())
@@ -462,8 +472,9 @@ impl<'a> Table<'a> {
         else {
             return;
         };
+        let kind = |id: NodeId| self.nodes.get(id).map(|node| node.kind);
         let container = self.nodes.get(last).is_some_and(Node::is_container);
-        let (before, parent) = if container {
+        let (before, parent) = if container && kind(parent) != Some(Kind::Sequence) {
             (last + 1, last)
         } else {
             (last, parent)

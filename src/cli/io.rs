@@ -10,11 +10,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use sops_rs::span::Position;
-use tempfile::{Builder, NamedTempFile};
+use tempfile::Builder;
 use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::exit::Exit;
+use super::private::StagedFile;
 use super::report::Failure;
 
 /// Where a command reads from.
@@ -165,7 +166,7 @@ pub(crate) fn replace(
 pub(crate) fn create(path: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), Failure> {
     let create = || {
         let staged = stage(path, bytes, None, privacy)?;
-        staged.persist_noclobber(path)?;
+        staged.persist(|file| Ok(file.persist_noclobber(path)?))?;
         sync_parent(path);
         Ok(())
     };
@@ -208,7 +209,7 @@ fn replace_file(path: &Path, bytes: &[u8], privacy: Privacy) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let staged = stage(&target, bytes, old.as_ref(), privacy)?;
-    staged.persist(&target)?;
+    staged.persist(|file| Ok(file.persist(&target)?))?;
     sync_parent(&target);
     Ok(())
 }
@@ -238,13 +239,13 @@ fn parent(path: &Path) -> &Path {
 /// As much of the target's name goes into that of the temporary file; most systems allow 255 bytes for both.
 const LONGEST_NAME: usize = 200;
 
-/// Writes `bytes` to disk in a new file beside `target`, which disappears unless it is persisted.
+/// Writes `bytes` to disk in a new file beside `target`, which disappears unless it is persisted, by a signal too.
 fn stage(
     target: &Path,
     bytes: &[u8],
     old: Option<&Metadata>,
     privacy: Privacy,
-) -> io::Result<NamedTempFile> {
+) -> io::Result<StagedFile> {
     let name = target
         .file_name()
         .ok_or(ErrorKind::InvalidFilename)?
@@ -256,7 +257,7 @@ fn stage(
         (Some(_), _) | (None, Privacy::Private) => 0o600,
         (None, Privacy::Public) => 0o666,
     };
-    let mut staged =
+    let staged = StagedFile::new(|| {
         Builder::new()
             .prefix(OsStr::from_bytes(&prefix))
             .make_in(parent(target), |path| {
@@ -265,12 +266,14 @@ fn stage(
                     .create_new(true)
                     .mode(mode)
                     .open(path)
-            })?;
-    staged.as_file_mut().write_all(bytes)?;
+            })
+    })?;
+    let mut file = staged.as_file()?;
+    file.write_all(bytes)?;
     if let Some(old) = old {
-        take_over_owner(staged.as_file(), old)?;
+        take_over_owner(file, old)?;
     }
-    staged.as_file().sync_all()?;
+    file.sync_all()?;
     Ok(staged)
 }
 

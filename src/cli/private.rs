@@ -1,11 +1,11 @@
 //! A directory for plaintext that other programs must see: only the user can enter it, it lies in memory where the
 //! system has such a place, and it is wiped however the program ends, by a signal too.
 //!
-//! Also keeps the memory of this process out of core dumps. Knows nothing of what the plaintext is. `kill -9` and a loss
+//! A file that is not yet in its place is wiped by a signal in the same way. Also keeps the memory of this process out of core dumps. Knows nothing of what the plaintext is. `kill -9` and a loss
 //! of power are the two ends it cannot see; a directory in memory does not survive the second.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -20,6 +20,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::exit::Exit;
@@ -31,6 +32,8 @@ struct Watch {
     watching: bool,
     /// Directories to wipe.
     directories: Vec<PathBuf>,
+    /// Files to wipe: those that are not yet in their place.
+    files: Vec<PathBuf>,
     /// The program that works in them.
     editor: Option<Pid>,
     /// Whether a signal is ending the process.
@@ -40,6 +43,7 @@ struct Watch {
 static WATCH: Mutex<Watch> = Mutex::new(Watch {
     watching: false,
     directories: Vec::new(),
+    files: Vec::new(),
     editor: None,
     ending: false,
 });
@@ -50,6 +54,75 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 fn watch() -> MutexGuard<'static, Watch> {
     WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    /// Starts the thread that waits for signals, once.
+    fn start(&mut self) -> io::Result<()> {
+        if !self.watching {
+            let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+            std::thread::Builder::new().spawn(move || await_signals(signals))?;
+            self.watching = true;
+        }
+        Ok(())
+    }
+}
+
+/// A file on its way to its place. It is removed on drop, and wiped if a signal ends the process.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    file: Option<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl StagedFile {
+    /// Makes the file. No signal can end the process between its making and its being known.
+    ///
+    /// # Errors
+    /// The error of `make`, or of waiting for signals.
+    pub(crate) fn new(make: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<Self> {
+        let mut watch = watch();
+        watch.start()?;
+        let file = make()?;
+        let path = file.path().to_owned();
+        watch.files.push(path.clone());
+        Ok(Self {
+            file: Some(file),
+            path,
+        })
+    }
+
+    /// The open file.
+    ///
+    /// # Errors
+    /// None for as long as the file is not in its place.
+    pub(crate) fn as_file(&self) -> io::Result<&File> {
+        let file = self.file.as_ref().map(NamedTempFile::as_file);
+        file.ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    /// Moves the file to its place with `persist`. A signal comes before or after, and wipes no file in its place.
+    ///
+    /// # Errors
+    /// The error of `persist`.
+    pub(crate) fn persist(
+        mut self,
+        persist: impl FnOnce(NamedTempFile) -> io::Result<File>,
+    ) -> io::Result<()> {
+        let _watch = watch();
+        match self.file.take() {
+            Some(file) => persist(file).map(drop),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // Gone from the disk before it is gone from the list.
+        drop(self.file.take());
+        watch().files.retain(|file| *file != self.path);
+    }
 }
 
 /// A directory that only the user can enter and that is wiped on drop.
@@ -93,11 +166,7 @@ impl PrivateDir {
     /// Makes a directory with a random name in `place`.
     fn within(place: &Path) -> io::Result<Self> {
         let mut watch = watch();
-        if !watch.watching {
-            let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
-            std::thread::Builder::new().spawn(move || await_signals(signals))?;
-            watch.watching = true;
-        }
+        watch.start()?;
         let path = tempfile::Builder::new()
             .prefix("sops-rs-")
             .rand_bytes(16)
@@ -209,6 +278,10 @@ fn await_signals(mut signals: Signals) {
         for directory in &watch.directories {
             drop(wipe(directory));
         }
+        for file in &watch.files {
+            drop(overwrite(file));
+            drop(fs::remove_file(file));
+        }
         // The parent shall see which signal it was. The lock is held to the end.
         drop(emulate_default_handler(signal));
         signal_hook::low_level::exit(128 + signal);
@@ -230,7 +303,7 @@ fn wipe(directory: &Path) -> io::Result<()> {
         }
     }
     match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }

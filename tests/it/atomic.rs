@@ -1,11 +1,14 @@
 //! Law 7: a write replaces a file completely or leaves it as it was, whatever becomes of the program.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{ALICE, Ran, World, unique};
+use rustix::process::Signal;
+
+use crate::support::{ALICE, Ran, World, send, unique};
 
 /// A world with alice's identity and a config for all files.
 fn world() -> World {
@@ -225,4 +228,38 @@ fn a_full_disk_keeps_plaintext_of_edit_from_staying_behind() {
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(world.read("db.env") == before);
     assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
+}
+
+#[test]
+fn a_signal_leaves_no_plaintext_beside_the_target() {
+    let secret = unique("S3CR3T");
+    let world = world();
+    let plain = secret.repeat((8 << 20) / secret.len());
+    world.write("sealed.bin", &plain);
+    world.ok(["encrypt", "--in-place", "sealed.bin"]);
+    let is_staged = || world.names().iter().any(|name| name.contains(".sops-rs-"));
+    for signal in [Signal::INT, Signal::TERM] {
+        // A run may be faster than its observer.
+        let interrupted = (0..20).any(|_| {
+            let mut command = world.command(["decrypt", "--output", "out.bin", "sealed.bin"]);
+            let mut child = command.spawn().expect("it starts");
+            while !is_staged() && matches!(child.try_wait(), Ok(None)) {}
+            if matches!(child.try_wait(), Ok(None)) {
+                send(&child, Signal::STOP);
+                send(&child, signal);
+                send(&child, Signal::CONT);
+            }
+            let status = child.wait().expect("it ends");
+            assert!(!is_staged(), "{:?}", world.names());
+            if world.path("out.bin").exists() {
+                assert!(world.read("out.bin") == plain, "written in part");
+                std::fs::remove_file(world.path("out.bin")).expect("the file");
+                return false;
+            }
+            assert_eq!(status.signal(), Some(signal.as_raw()));
+            true
+        });
+        assert!(interrupted, "no run was interrupted");
+        assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
+    }
 }

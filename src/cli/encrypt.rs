@@ -83,7 +83,7 @@ pub(crate) fn run(
     };
     refuse_sealed(&source)?;
     let creation = decide(context, &arguments.keys, &arguments.selection, config, path)?;
-    let earlier = earlier(context, &target, &input, format, &creation);
+    let earlier = earlier(context, &target, &input, format, &creation)?;
     let allow_clear = arguments.selection.allow_clear;
     let sealed = match &earlier {
         Some(earlier) => again(
@@ -147,27 +147,49 @@ fn already_sealed(name: &str) -> Failure {
 }
 
 /// The sealed file that is about to be replaced by another sealing of the same thing.
+///
+/// # Errors
+/// [`Exit::Failed`] if there is one, but it is damaged: its data key and recipients would be lost without a word.
 fn earlier(
     context: &mut Context,
     target: &Target,
     input: &Input,
     format: Format,
     creation: &Creation,
-) -> Option<Source> {
+) -> Result<Option<Source>, Failure> {
     // Who names recipients wants these recipients and no others.
     let Target::File(path) = target else {
-        return None;
+        return Ok(None);
     };
     if creation.named || *input == Input::File(path.clone()) || !context.resolve(path).is_file() {
-        return None;
+        return Ok(None);
     }
-    let bytes = io::read(context, &Input::File(path.clone())).ok()?;
+    let bytes = io::read(context, &Input::File(path.clone()))?;
     let earlier = Source {
         name: path.display().to_string(),
         format,
         bytes,
     };
-    earlier.is_sealed().then_some(earlier)
+    match earlier.document(Exit::Failed) {
+        Ok(document) => Ok((!document.metadata().is_empty()).then_some(earlier)),
+        Err(failure) if looks_sealed(&earlier.bytes) => {
+            let name = &earlier.name;
+            Err(failure
+                .detail(format!("`{name}` is sealed but damaged, and would be lost"))
+                .hint(format!("repair it, or remove `{name}` to start anew")))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether a text that cannot be read any more has what only sealed files have.
+fn looks_sealed(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(str::trim_start).any(|line| {
+        ["sops:", "\"sops\":", "[sops]", "sops_mac="]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+    })
 }
 
 /// What came of sealing again over a sealed file.

@@ -175,6 +175,11 @@ impl Place {
         match variables(variable) {
             None => Self::new(variable.to_owned(), content, How::Nothing),
             Some(path) if path.is_empty() => Self::set_but_empty(variable, content),
+            Some(path) if holds_key(&path) => Self::new(
+                variable.to_owned(),
+                content,
+                How::Broken(not_a_path(variable)),
+            ),
             Some(path) => {
                 let path = PathBuf::from(path);
                 let name = format!("{variable} ({})", path.display());
@@ -282,6 +287,24 @@ impl Place {
         };
         Ok(Some(Arc::new(identities?)))
     }
+}
+
+/// Whether what should be the path of a file is a key; it must not be shown then.
+pub(crate) fn holds_key(path: &OsStr) -> bool {
+    let text = path.to_string_lossy().to_ascii_uppercase();
+    let marks = ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "-----BEGIN"];
+    text.lines()
+        .any(|line| marks.iter().any(|mark| line.trim_start().starts_with(mark)))
+}
+
+fn not_a_path(variable: &str) -> KeyError {
+    let remedy = match variable {
+        "SOPS_AGE_KEY_FILE" => "; use SOPS_AGE_KEY",
+        _ => "",
+    };
+    KeyError::new(format!(
+        "{variable} holds a key, not the path of a file{remedy}"
+    ))
 }
 
 /// A place in the hands of the age service and of those who report on it.

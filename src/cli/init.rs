@@ -16,6 +16,7 @@ use sops_rs::value::timestamp;
 use super::context::Context;
 use super::entropy::Entropy;
 use super::exit::Exit;
+use super::identities::holds_key;
 use super::io::{self, Input, Privacy};
 use super::report::{Failure, escaped};
 
@@ -134,6 +135,11 @@ fn find_owner(context: &mut Context) -> Result<Owner, Failure> {
         let value = context.variable(name).unwrap_or_default().to_owned();
         let recipient = match name {
             "SOPS_AGE_KEY" => value.to_str().and_then(recipient_of),
+            "SOPS_AGE_KEY_FILE" if holds_key(&value) => {
+                let message =
+                    "SOPS_AGE_KEY_FILE holds a key, not the path of a file; use SOPS_AGE_KEY";
+                return Err(Failure::new(Exit::Failed, message));
+            }
             "SOPS_AGE_KEY_FILE" => {
                 let bytes = io::read(context, &Input::File(PathBuf::from(value)))?;
                 str::from_utf8(&bytes).ok().and_then(recipient_of)

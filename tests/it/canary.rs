@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{ALICE, Ran, World, holds, unique};
+use crate::support::{ALICE, Ran, World, holds, sops_fixtures, unique};
 
 /// Both ends of the canary. They are no words of any message.
 const PIECES: [&str; 2] = ["S3CR", "NARY"];
@@ -399,4 +399,26 @@ fn identities_are_not_told() {
     let ran = world.run(["encrypt", "plain.yaml"]);
     assert_eq!(ran.code, Some(1));
     assert!(!ran.stderr.contains(piece), "{}", ran.stderr);
+}
+
+#[test]
+fn a_key_in_the_place_of_a_path_is_not_shown() {
+    for key in [
+        "AGE-SECRET-KEY-1CANARY",
+        "age-plugin-x-1CANARY",
+        " -----BEGIN CANARY",
+    ] {
+        let world = World::new().set("SOPS_AGE_KEY_FILE", key);
+        let file = sops_fixtures().join("sealed/two-recipients.yaml");
+        for arguments in [["decrypt", file.to_str().expect("UTF-8")], ["init", "."]] {
+            let ran = world.run(arguments);
+            assert_ne!(ran.code, Some(0));
+            assert!(!ran.stderr.contains("CANARY"), "{}", ran.stderr);
+            assert!(
+                arguments[0] == "init" || ran.stderr.contains("use SOPS_AGE_KEY"),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
 }

@@ -140,3 +140,17 @@ fn a_marked_item_of_a_list_is_sealed_whole() {
         assert_eq!(world.ok(["decrypt", "u.yaml"]), plain.as_bytes());
     }
 }
+
+/// A sealed file that a text merge has wrecked still holds the only wrapped copy of its key.
+#[test]
+fn a_damaged_sealed_file_is_not_replaced() {
+    let world = alice();
+    world.write("p.yaml", "a: 1\n");
+    world.ok(["encrypt", "--output", "s.yaml", "p.yaml"]);
+    let damaged = format!("<<<<<<< ours\n{}", world.read("s.yaml"));
+    world.write("s.yaml", &damaged);
+    let ran = world.run(["encrypt", "--output", "s.yaml", "p.yaml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("sealed but damaged"), "{}", ran.stderr);
+    assert_eq!(world.read("s.yaml"), damaged);
+}

@@ -341,8 +341,7 @@ fn edits_that_go_wrong_do_not_tell() {
 
 #[test]
 fn identities_are_not_told() {
-    let key = std::fs::read_to_string(sops_fixtures().join("keys/alice.age.txt"))
-        .expect("a key");
+    let key = std::fs::read_to_string(sops_fixtures().join("keys/alice.age.txt")).expect("a key");
     let secret = key
         .split_whitespace()
         .find(|word| word.starts_with("AGE-SECRET-KEY-"))

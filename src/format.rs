@@ -139,20 +139,19 @@ pub fn value<'a>(format: Format, source: &'a str, node: &Node) -> Result<Value<'
     }
 }
 
-/// The edit that puts `token` (an `ENC[…]` text on one line) in place of a scalar's value or a comment's text, keeping
+/// Adds the edits that put `token` (an `ENC[…]` text on one line) in place of a scalar's value or a comment's text, keeping
 /// quotes, block headers and anchors, and removing tags that would keep SOPS from loading it (spec 12.1).
-#[must_use]
-pub fn write_token(format: Format, source: &str, node: &Node, token: &str) -> Edit {
+pub fn write_token(format: Format, source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
     match format {
-        Format::Yaml => yaml::write_token(source, node, token),
-        Format::Json | Format::Binary => json::write_token(node, token),
-        Format::Dotenv => dotenv::write_token(node, token),
-        Format::Ini => ini::write_token(source, node, token),
+        Format::Yaml => yaml::write_token(source, node, token, edits),
+        Format::Json | Format::Binary => edits.push(json::write_token(node, token)),
+        Format::Dotenv => edits.push(dotenv::write_token(node, token)),
+        Format::Ini => edits.push(ini::write_token(source, node, token)),
     }
 }
 
-/// The edit that writes `value` in place of a scalar, or a text in place of a comment's text, in the style that is there
-/// if the value can be written so, else in the nearest that can. The inverse of [`write_token`].
+/// Adds the edits that write `value` in place of a scalar, or a text in place of a comment's text, in the style that is
+/// there if the value can be written so, else in the nearest that can. The inverse of [`write_token`].
 ///
 /// `ends_text` says that nothing, not even a line break, will follow in the finished text (it matters to a block scalar
 /// that ends a file without a final newline).
@@ -165,13 +164,15 @@ pub fn write_value(
     node: &Node,
     value: &Value<'_>,
     ends_text: bool,
-) -> Result<Edit, CannotWrite> {
+    edits: &mut Vec<Edit>,
+) -> Result<(), CannotWrite> {
     match format {
-        Format::Yaml => yaml::write_value(source, node, value, ends_text),
-        Format::Json | Format::Binary => json::write_value(source, node, value),
-        Format::Dotenv => dotenv::write_value(source, node, value),
-        Format::Ini => ini::write_value(source, node, value),
+        Format::Yaml => return yaml::write_value(source, node, value, ends_text, edits),
+        Format::Json | Format::Binary => edits.push(json::write_value(source, node, value)?),
+        Format::Dotenv => edits.push(dotenv::write_value(source, node, value)?),
+        Format::Ini => edits.push(ini::write_value(source, node, value)?),
     }
+    Ok(())
 }
 
 /// The edit that turns a list item which is a comment token (spec 3.6: SOPS writes comments in lists so) back into a

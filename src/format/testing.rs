@@ -102,7 +102,7 @@ pub(super) fn round_trip(format: Format, source: &str, block: &str) -> String {
     let mut edits = attach(format, source, &nodes, block);
     for (node, value) in nodes.iter().zip(&values) {
         if value.is_some() {
-            edits.push(write_token(format, source, node, TOKEN));
+            write_token(format, source, node, TOKEN, &mut edits);
         }
     }
     let sealed = splice(source, &edits).unwrap();
@@ -136,7 +136,7 @@ fn open(format: Format, sealed: &str, before: &[Node], values: &[Option<Value<'_
                 "not a token: {:?} in {sealed}",
                 now.span
             );
-            written.push(write_value(format, sealed, now, value_then, false).unwrap());
+            write_value(format, sealed, now, value_then, false, &mut written).unwrap();
         }
         if now.key.is_some() {
             key(format, sealed, &nodes, now).unwrap();

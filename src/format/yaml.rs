@@ -80,18 +80,17 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
     })
 }
 
-/// The edit that puts `token` in place of a scalar's value or a comment's text.
+/// Adds the edits that put `token` in place of a scalar's value or a comment's text.
 ///
 /// Quotes, block headers and anchors stay, but `+` becomes `-` and tags under which SOPS could not load a token go
 /// (spec 12.1). In a flow collection a bare value gets single quotes, and a value that had them gets a space before the
 /// closing quote, which SOPS ignores and [`write_value`] understands.
-#[must_use]
-pub fn write_token(source: &str, node: &Node, token: &str) -> Edit {
-    write::token(source, node, token)
+pub fn write_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
+    write::token(source, node, token, edits);
 }
 
-/// The edit that writes `value` in place of a scalar, or a text in place of a comment's, in the style that is there or
-/// in the nearest in which it reads back as this value.
+/// Adds the edits that write `value` in place of a scalar, or a text in place of a comment's, in the style that is there
+/// or in the nearest in which it reads back as this value.
 ///
 /// # Errors
 /// [`CannotWrite`] for a comment of several lines and for bytes behind a tag of the user's own.
@@ -100,8 +99,9 @@ pub fn write_value(
     node: &Node,
     value: &Value<'_>,
     ends_text: bool,
-) -> Result<Edit, CannotWrite> {
-    write::value(source, node, value, ends_text)
+    edits: &mut Vec<Edit>,
+) -> Result<(), CannotWrite> {
+    write::value(source, node, value, ends_text, edits)
 }
 
 /// The edit that turns a list item which is a comment token into a comment, or removes it in a flow sequence.

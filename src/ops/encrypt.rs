@@ -308,25 +308,17 @@ fn moved_block(old: &Document<'_>, metadata: &Metadata) -> Option<String> {
         {
             continue;
         }
-        let edit = format::write_value(
-            format,
-            source,
-            node,
-            &Value::Str(value.as_str().into()),
-            false,
-        )
-        .ok()?;
+        let value = Value::Str(value.as_str().into());
+        format::write_value(format, source, node, &value, false, &mut edits).ok()?;
+    }
+    for edit in &mut edits {
         if !block.contains(edit.span) {
             return None;
         }
-        let moved = Span::new(
+        edit.span = Span::new(
             edit.span.start() - block.start(),
             edit.span.end() - block.start(),
         );
-        edits.push(Edit {
-            span: moved,
-            text: edit.text,
-        });
     }
     let text = splice(block.of(source), &edits).ok()?;
     let mut text = text.to_string();

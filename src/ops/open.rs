@@ -162,25 +162,14 @@ impl Opener<'_, '_> {
             );
         }
         let (format, source) = (self.document.format(), self.document.source());
-        let edit = format::write_value(format, source, node, &opened, self.last == Some(id))
-            .map_err(|error| DecryptError::CannotWrite {
+        let ends_text = self.last == Some(id);
+        format::write_value(format, source, node, &opened, ends_text, &mut self.edits).map_err(
+            |error| DecryptError::CannotWrite {
                 span: node.span,
                 path: path.to_string(),
                 error,
-            })?;
-        self.push(edit);
-        Ok(())
-    }
-
-    /// Adds the edit of a value. A block whose header must change is replaced together with the comment in its header,
-    /// whose own edit came just before: that is then done inside.
-    fn push(&mut self, mut edit: Edit) {
-        let within = |comment: &mut Edit| edit.span.contains(comment.span);
-        if let Some(comment) = self.edits.pop_if(within) {
-            let sealed = comment.span.of(self.document.source());
-            edit.text = Zeroizing::new(edit.text.replacen(sealed, &comment.text, 1));
-        }
-        self.edits.push(edit);
+            },
+        )
     }
 
     fn item_comment(&mut self, node: &Node, text: &Value<'_>) -> Result<(), DecryptError> {
@@ -232,12 +221,12 @@ impl Opener<'_, '_> {
         };
         let opened = from_bytes(bytes);
         let (format, source) = (self.document.format(), self.document.source());
-        match format::write_value(format, source, node, &opened, self.last == Some(id)) {
-            Ok(edit) => {
+        let ends_text = self.last == Some(id);
+        match format::write_value(format, source, node, &opened, ends_text, &mut self.edits) {
+            Ok(()) => {
                 if let Some(reuse) = &mut self.reuse {
                     reuse.remember(Mark::of(&place, Type::Comment, &opened.canonical()), &token);
                 }
-                self.edits.push(edit);
             }
             Err(_) => self.warnings.push(Warning::CommentNotText(node.span)),
         }

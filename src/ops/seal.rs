@@ -177,8 +177,7 @@ impl LeafSealer<'_, '_> {
 
     fn put(&mut self, node: &Node, token: &str) {
         let (format, source) = (self.document.format(), self.document.source());
-        let edit = format::write_token(format, source, node, token);
-        self.result.edits.push(edit);
+        format::write_token(format, source, node, token, &mut self.result.edits);
     }
 }
 

@@ -3,11 +3,11 @@
 //! Comments of the target are not copied; anchors neither, since a copy must not redefine them. Works with a stack of its
 //! own, as deep as the text.
 
-use super::chars::{break_len, column, is_blank, line_end};
+use super::chars::{column, is_blank, line_end};
 use super::quote::{can_be_plain, double};
 use super::resolve::{Resolved, resolve};
 use super::scalar::{decode, needs_folding, parent_indent};
-use super::write::newline;
+use super::write::{newline, tag};
 use crate::edit::Edit;
 use crate::node::{Form, Kind, Node, NodeId, Tag};
 use crate::span::Span;
@@ -221,7 +221,6 @@ impl Copy<'_> {
             Kind::Scalar | Kind::Comment | Kind::Alias { .. } => {}
         }
         let tag = self.tag(node);
-        let space = if tag.is_empty() { "" } else { " " };
         let text = decode(self.source, node.form, node.span, node.inner, node.key);
         let bare = resolve(&text, node.form == Form::Plain, node.tag)
             .is_some_and(|found| !matches!(found, Resolved::Str | Resolved::Bytes(_)));
@@ -235,26 +234,13 @@ impl Copy<'_> {
             Form::Single | Form::Double if !needs_folding(written) => written.to_owned(),
             _ => format!("\"{}\"", double(&text)),
         };
-        format!("{tag}{space}{content}")
+        format!("{tag}{content}")
     }
 
-    /// The tag among the properties of a node.
-    fn tag(&self, node: &Node) -> &str {
-        let props = node.props.of(self.source);
-        let bytes = props.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            let mut end = at;
-            while end < bytes.len() && !is_blank(bytes, end) && break_len(bytes, end) == 0 {
-                end += 1;
-            }
-            let word = props.get(at..end).unwrap_or_default();
-            if word.starts_with('!') {
-                return word;
-            }
-            at = end.max(at + 1);
-        }
-        ""
+    /// The tag of a node and a blank behind it; nothing if it has none.
+    fn tag(&self, node: &Node) -> String {
+        tag(self.source, node.props)
+            .map_or_else(String::new, |tag| format!("{} ", tag.of(self.source)))
     }
 }
 

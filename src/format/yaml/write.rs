@@ -19,77 +19,78 @@ use crate::span::Span;
 use crate::value::{Value, float_text};
 
 /// See [`super::write_token`].
-pub(super) fn token(source: &str, node: &Node, token: &str) -> Edit {
-    let replaced = match (node.kind, node.form, node.flow) {
-        (Kind::Comment, ..) => return Edit::new(node.inner, token),
-        (_, Form::Literal | Form::Folded, _) => {
-            return without_tag(source, node, block_token(source, node, token));
-        }
-        (_, Form::Single, true) => Edit::new(node.inner, format!("{token} ")),
-        (_, Form::Single | Form::Double, _) => Edit::new(node.inner, token),
-        (_, _, true) => Edit::new(node.span, format!("'{token}'")),
-        (_, _, false) => Edit::new(node.span, token),
-    };
-    without_tag(source, node, replaced)
+pub(super) fn token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
+    if node.kind == Kind::Comment {
+        edits.push(Edit::new(node.inner, token));
+        return;
+    }
+    remove_tag(source, node, edits);
+    match (node.form, node.flow) {
+        (Form::Literal | Form::Folded, _) => block_token(source, node, token, edits),
+        (Form::Single, true) => edits.push(Edit::new(node.inner, format!("{token} "))),
+        (Form::Single | Form::Double, _) => edits.push(Edit::new(node.inner, token)),
+        (_, true) => edits.push(Edit::new(node.span, format!("'{token}'"))),
+        (_, false) => edits.push(Edit::new(node.span, token)),
+    }
 }
 
-/// Extends the edit to remove a tag under which SOPS could not load a token.
-fn without_tag(source: &str, node: &Node, edit: Edit) -> Edit {
+/// Removes a tag under which SOPS could not load a token, and the blanks behind it.
+fn remove_tag(source: &str, node: &Node, edits: &mut Vec<Edit>) {
     let misfits = matches!(
         node.tag,
         Tag::Int | Tag::Float | Tag::Bool | Tag::Null | Tag::Timestamp | Tag::Binary
     );
-    if !misfits {
-        return edit;
+    let Some(tag) = tag(source, node.props).filter(|_| misfits) else {
+        return;
+    };
+    let mut end = tag.end();
+    while end < node.span.start() && is_blank(source.as_bytes(), end) {
+        end += 1;
     }
+    edits.push(Edit::remove(Span::new(tag.start(), end)));
+}
+
+/// The tag among the properties of a node.
+pub(super) fn tag(source: &str, props: Span) -> Option<Span> {
     let bytes = source.as_bytes();
-    let mut start = node.props.start();
-    while byte(bytes, start) == b'&' {
-        while start < node.props.end() && !is_blank(bytes, start) && break_len(bytes, start) == 0 {
-            start += 1;
+    let ends_word = |at| is_blank(bytes, at) || break_len(bytes, at) > 0;
+    let mut at = props.start();
+    while at < props.end() {
+        let start = at;
+        while at < props.end() && !ends_word(at) {
+            at += 1;
         }
-        while start < node.props.end() && byte(bytes, start) != b'!' {
-            start += 1;
+        if byte(bytes, start) == b'!' {
+            return Some(Span::new(start, at));
         }
+        if byte(bytes, start) == b'#' {
+            at = line_end(bytes, at);
+        }
+        at = at.max(start + 1);
     }
-    let mut end = start;
-    while end < edit.span.start() && !is_blank(bytes, end) && break_len(bytes, end) == 0 {
-        end += 1;
-    }
-    while end < edit.span.start() && is_blank(bytes, end) {
-        end += 1;
-    }
-    let kept = source.get(end..edit.span.start()).unwrap_or_default();
-    Edit::new(
-        Span::new(start, edit.span.end()),
-        format!("{kept}{}", edit.text.as_str()),
-    )
+    None
 }
 
 /// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
-fn block_token(source: &str, node: &Node, token: &str) -> Edit {
+fn block_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
     let bytes = source.as_bytes();
     let Some(block) = Block::of(source, node) else {
-        return Edit::new(node.inner, token);
+        edits.push(Edit::new(node.inner, token));
+        return;
     };
     let indent = " ".repeat(block.indent);
-    let start = block.header.end;
-    let line = source.get(start..node.inner.start()).unwrap_or_default();
     let text_end = content_end(source, node.inner);
-    if block.header.chomp != Chomp::Keep || line.contains('#') {
-        // A comment in the header may be replaced by another edit, so the header stays as it is.
+    if block.header.chomp != Chomp::Keep {
         let text = Span::new(node.inner.start(), text_end);
-        return Edit::new(text, format!("{indent}{token}"));
+        edits.push(Edit::new(text, format!("{indent}{token}")));
+        return;
     }
-    let indicators = source
-        .get(node.span.start()..start)
-        .unwrap_or_default()
-        .replace('+', "-");
+    let header = Span::new(node.span.start(), block.header.end);
+    edits.push(Edit::new(header, header.of(source).replace('+', "-")));
     let broken = source
         .get(text_end..text_end + break_len(bytes, text_end))
         .unwrap_or_default();
-    let text = format!("{indicators}{line}{indent}{token}{broken}");
-    Edit::new(Span::new(node.span.start(), node.inner.end()), text)
+    edits.push(Edit::new(node.inner, format!("{indent}{token}{broken}")));
 }
 
 /// Where the last line of a block's content ends, before the line breaks that `+` keeps.
@@ -145,7 +146,8 @@ pub(super) fn value(
     node: &Node,
     value: &Value<'_>,
     ends_text: bool,
-) -> Result<Edit, CannotWrite> {
+    edits: &mut Vec<Edit>,
+) -> Result<(), CannotWrite> {
     let text = match value {
         Value::Str(text) => Cow::Borrowed(text.expose()),
         Value::Bytes(_) if node.kind == Kind::Comment || keeps_text(node) => {
@@ -153,17 +155,19 @@ pub(super) fn value(
         }
         Value::Bytes(bytes) => {
             let encoded = format!("!!binary \"{}\"", STANDARD.encode(bytes.as_slice()));
-            return Ok(whole(source, node, &encoded));
+            whole(source, node, &encoded, edits);
+            return Ok(());
         }
         other => Cow::Owned(bare(other)),
     };
     if node.kind == Kind::Comment {
-        return comment(node, &text);
+        edits.push(comment(node, &text)?);
+    } else if !matches!(value, Value::Str(_)) && !keeps_text(node) {
+        whole(source, node, &text, edits);
+    } else {
+        string(source, node, &text, ends_text, edits);
     }
-    if !matches!(value, Value::Str(_)) && !keeps_text(node) {
-        return Ok(whole(source, node, &text));
-    }
-    Ok(string(source, node, &text, ends_text))
+    Ok(())
 }
 
 /// Whether what stands behind the node's tag is a string whatever it looks like.
@@ -202,43 +206,61 @@ fn comment(node: &Node, text: &str) -> Result<Edit, CannotWrite> {
     Ok(Edit::new(node.inner, text))
 }
 
-/// Replaces all of a scalar. A comment behind a block's header stays, now behind the value.
-fn whole(source: &str, node: &Node, text: &str) -> Edit {
-    let mut kept = "";
-    if matches!(node.form, Form::Literal | Form::Folded) {
-        let bytes = source.as_bytes();
-        let header = Header::parse(bytes, node.span.start() + 1)
-            .map_or(node.span.start(), |header| header.end);
-        kept = source
-            .get(header..line_end(bytes, header))
-            .unwrap_or_default();
-    }
-    Edit::new(node.span, format!("{text}{kept}"))
+/// Replaces all of a scalar by a text on one line. A comment behind a block's header stays, now behind the value.
+fn whole(source: &str, node: &Node, text: &str, edits: &mut Vec<Edit>) {
+    let bytes = source.as_bytes();
+    let header = matches!(node.form, Form::Literal | Form::Folded)
+        .then(|| Header::parse(bytes, node.span.start() + 1))
+        .flatten();
+    let Some(header) = header else {
+        edits.push(Edit::new(node.span, text));
+        return;
+    };
+    let indicators = Span::new(node.span.start(), header.end);
+    // Only a block may begin in the column of its key, and only at the top.
+    let pad = if column(bytes, indicators.start()) == 0 {
+        "  "
+    } else {
+        ""
+    };
+    edits.push(Edit::new(indicators, format!("{pad}{text}")));
+    let lines = Span::new(line_end(bytes, header.end), node.span.end());
+    edits.push(Edit::remove(lines));
 }
 
-fn string(source: &str, node: &Node, text: &str, ends_text: bool) -> Edit {
+fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Vec<Edit>) {
     let tagged = keeps_text(node);
     let plain = || can_be_plain(text, node.flow, tagged).then(|| Edit::new(node.span, text));
     let single = || single(text).map(|text| Edit::new(node.span, format!("'{text}'")));
-    let in_double = || whole(source, node, &format!("\"{}\"", double(text)));
-    match node.form {
+    let edit = match node.form {
         Form::Literal | Form::Folded => {
-            block(source, node, text, ends_text).unwrap_or_else(in_double)
+            if block(source, node, text, ends_text, edits).is_some() {
+                return;
+            }
+            None
         }
-        Form::Double => in_double(),
+        Form::Double => None,
         Form::Single if node.flow && !node.inner.of(source).ends_with(' ') => {
-            plain().or_else(single).unwrap_or_else(in_double)
+            plain().or_else(single)
         }
-        Form::Single => single().unwrap_or_else(in_double),
-        _ if node.flow => plain().or_else(single).unwrap_or_else(in_double),
-        _ => plain()
-            .or_else(|| new_block(source, node, text, ends_text))
-            .unwrap_or_else(in_double),
+        Form::Single => single(),
+        _ if node.flow => plain().or_else(single),
+        _ => plain().or_else(|| new_block(source, node, text, ends_text)),
+    };
+    match edit {
+        Some(edit) => edits.push(edit),
+        None => whole(source, node, &format!("\"{}\"", double(text)), edits),
     }
 }
 
-/// Writes into the block that is there; `None` if the text cannot be a block.
-fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
+/// Writes into the block that is there; `None`, and no edit, if the text cannot be a block.
+fn block(
+    source: &str,
+    node: &Node,
+    text: &str,
+    ends_text: bool,
+    edits: &mut Vec<Edit>,
+) -> Option<()> {
     let block = Block::of(source, node)?;
     let folded = node.form == Form::Folded;
     let lines = if folded {
@@ -246,10 +268,9 @@ fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit>
     } else {
         Cow::Borrowed(text)
     };
+    let header = Span::new(node.span.start(), block.header.end);
     let place = Place {
-        start: node.span.start(),
         end: node.inner.end(),
-        behind: source.get(block.header.end..node.inner.start())?,
         parent: block.parent,
         indent: block.indent,
         explicit: block.header.indent > 0,
@@ -258,13 +279,15 @@ fn block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit>
         ends_text,
     };
     let mark = if folded { '>' } else { '|' };
-    if !folded || folds_to(&lines, text) {
-        let written = place.write(source, mark, &lines);
-        if written.is_some() {
-            return written;
-        }
+    let written = (!folded || folds_to(&lines, text))
+        .then(|| place.write(source, mark, &lines))
+        .flatten()
+        .or_else(|| place.write(source, '|', text))?;
+    if written.header != header.of(source) {
+        edits.push(Edit::new(header, written.header));
     }
-    place.write(source, '|', text)
+    edits.push(Edit::new(node.inner, written.lines));
+    Some(())
 }
 
 /// Writes a literal block where a plain scalar was.
@@ -276,11 +299,8 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
     let key = node.key?;
     let dash = key.of(source) == "-" && is_blank(bytes, key.end());
     let parent = parent_indent(source, node.span, node.key);
-    let behind = newline(source);
     let place = Place {
-        start: node.span.start(),
         end: node.span.end(),
-        behind,
         parent,
         indent: parent + if dash { 2 } else { 4 },
         explicit: false,
@@ -288,15 +308,15 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
         chomp: None,
         ends_text,
     };
-    place.write(source, '|', text)
+    let written = place.write(source, '|', text)?;
+    let text = format!("{}{}{}", written.header, newline(source), written.lines);
+    Some(Edit::new(node.span, text))
 }
 
 /// Where a block is written.
-struct Place<'a> {
-    start: usize,
+struct Place {
+    /// End of what it replaces.
     end: usize,
-    /// What stands between the indicators and the content: a comment, and the line break.
-    behind: &'a str,
     parent: usize,
     indent: usize,
     /// Whether the header says the indentation already.
@@ -307,9 +327,15 @@ struct Place<'a> {
     ends_text: bool,
 }
 
-impl Place<'_> {
+/// A block as it is to be written: its header stands before a line break, or a comment and that.
+struct Written {
+    header: String,
+    lines: String,
+}
+
+impl Place {
     /// The block with this mark and these lines; `None` if it could not be read back.
-    fn write(&self, source: &str, mark: char, text: &str) -> Option<Edit> {
+    fn write(&self, source: &str, mark: char, text: &str) -> Option<Written> {
         let bytes = source.as_bytes();
         let content = text.trim_end_matches('\n');
         let breaks = text.len() - content.len();
@@ -348,19 +374,10 @@ impl Place<'_> {
         } else {
             format!("{mark}{indicator}{sign}")
         };
-        let content_start = self.start + header.len() + self.behind.len();
-        if source.get(self.start..content_start).is_some_and(|now| {
-            now.strip_prefix(&header)
-                .is_some_and(|behind| behind == self.behind)
-        }) {
-            // The header stays, and with it the comment it may hold.
-            return Some(Edit::new(
-                Span::new(content_start, self.end),
-                format!("{lines}{tail}"),
-            ));
-        }
-        let text = format!("{header}{}{lines}{tail}", self.behind);
-        Some(Edit::new(Span::new(self.start, self.end), text))
+        Some(Written {
+            header,
+            lines: format!("{lines}{tail}"),
+        })
     }
 
     /// The chomping that gives this number of line breaks at the end.
@@ -461,14 +478,15 @@ mod tests {
     }
 
     fn sealed(source: &str) -> String {
-        splice(source, &[write_token(source, &last(source), TOKEN)])
-            .unwrap()
-            .to_string()
+        let mut edits = Vec::new();
+        write_token(source, &last(source), TOKEN, &mut edits);
+        splice(source, &edits).unwrap().to_string()
     }
 
     fn written(source: &str, value: &Value<'_>) -> String {
-        let edit = write_value(source, &last(source), value, false).unwrap();
-        let text = splice(source, &[edit]).unwrap().to_string();
+        let mut edits = Vec::new();
+        write_value(source, &last(source), value, false, &mut edits).unwrap();
+        let text = splice(source, &edits).unwrap().to_string();
         assert!(scan(&text).is_ok(), "{text}");
         text
     }
@@ -490,7 +508,7 @@ mod tests {
             ("a: |+\n  b\n\n\n", Some("a: |-\n  ENC[x,y,type:str]\n")),
             (
                 "a: |+ # c\n  b\n\n",
-                Some("a: |+ # c\n  ENC[x,y,type:str]\n\n"),
+                Some("a: |- # c\n  ENC[x,y,type:str]\n"),
             ),
             (
                 "a: |- # c\n\n  b\n",
@@ -524,6 +542,11 @@ mod tests {
             ("a: !!int &x 5\n", "a: &x ENC[x,y,type:str]\n"),
             ("a: &x !!float '5'\n", "a: &x 'ENC[x,y,type:str]'\n"),
             ("a: !!binary |\n  aGk=\n", "a: |\n  ENC[x,y,type:str]\n"),
+            ("a: !!int #c\n  5\n", "a: #c\n  ENC[x,y,type:str]\n"),
+            (
+                "a: &x #!!int\n  !!int #c\n  5\n",
+                "a: &x #!!int\n  #c\n  ENC[x,y,type:str]\n",
+            ),
         ] {
             assert_eq!(sealed(plain), expected, "{plain:?}");
         }
@@ -565,6 +588,8 @@ mod tests {
             ("a: |\n  ENC[]\n", "x\ry", "a: \"x\\ry\"\n"),
             ("a: |\n  ENC[]\n", "x\n\n", "a: |+\n  x\n\n"),
             ("a: ['ENC[]']\n", "x, y", "a: ['x, y']\n"),
+            ("a:\n|\n ENC[]\n", "x\ry", "a:\n  \"x\\ry\"\n"),
+            ("a:\n|- # c\n ENC[]\n", "x\ry", "a:\n  \"x\\ry\" # c\n"),
         ] {
             assert_eq!(
                 written(sealed, &Value::Str(text.into())),
@@ -577,6 +602,7 @@ mod tests {
     #[test]
     fn a_comment_stays_on_one_line() {
         let node = last("# x\n");
-        assert!(write_value("# x\n", &node, &Value::Str("a\nb".into()), false).is_err());
+        let text = Value::Str("a\nb".into());
+        assert!(write_value("# x\n", &node, &text, false, &mut Vec::new()).is_err());
     }
 }

@@ -453,9 +453,10 @@ fn with_one_change(format: Format, sealed: &str, opened: &str, pick: usize) -> O
     let node = after.node(id)?;
     let value = Value::Str("another value".into());
     let ends_text = node.span.end() == opened.len();
-    let edit =
-        write_value(format, opened, node, &value, ends_text).expect("any text can stand here");
-    Some(splice(opened, &[edit]).expect("one edit").to_string())
+    let mut edits = Vec::new();
+    write_value(format, opened, node, &value, ends_text, &mut edits)
+        .expect("any text can stand here");
+    Some(splice(opened, &edits).expect("good edits").to_string())
 }
 
 /// Law 4: one changed value changes one token, and nothing else but `lastmodified` and `mac`.

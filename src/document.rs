@@ -237,7 +237,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`ScanError`] if the key is not a string.
     pub fn key(&self, node: &Node) -> Result<Cow<'a, str>, ScanError> {
-        format::key(self.format, self.source, &self.nodes, node)
+        format::key(self.format, self.source, node)
     }
 
     /// The decoded value of a scalar, or the text of a comment.

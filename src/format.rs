@@ -107,19 +107,13 @@ pub fn scan(format: Format, source: &str) -> Result<Vec<Node>, ScanError> {
     }
 }
 
-/// The decoded key of a mapping's entry: after unescaping, as it goes into paths. `nodes` is the table `node` is from:
-/// a YAML key may be an alias.
+/// The decoded key of a mapping's entry: after unescaping, as it goes into paths.
 ///
 /// # Errors
 /// [`ScanError`] if the key is not a string (spec 2).
-pub fn key<'a>(
-    format: Format,
-    source: &'a str,
-    nodes: &[Node],
-    node: &Node,
-) -> Result<Cow<'a, str>, ScanError> {
+pub fn key<'a>(format: Format, source: &'a str, node: &Node) -> Result<Cow<'a, str>, ScanError> {
     match format {
-        Format::Yaml => yaml::key(source, nodes, node),
+        Format::Yaml => yaml::key(source, node),
         Format::Json | Format::Binary => json::key(source, node),
         Format::Dotenv => Ok(dotenv::key(source, node)),
         Format::Ini => Ok(ini::key(source, node)),

@@ -139,7 +139,7 @@ fn open(format: Format, sealed: &str, before: &[Node], values: &[Option<Value<'_
             write_value(format, sealed, now, value_then, false, &mut written).unwrap();
         }
         if now.key.is_some() {
-            key(format, sealed, &nodes, now).unwrap();
+            key(format, sealed, now).unwrap();
         }
     }
     edits.extend(written);

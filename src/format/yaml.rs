@@ -34,12 +34,12 @@ pub fn scan(source: &str) -> Result<Vec<Node>, ScanError> {
     build::build(source)
 }
 
-/// The decoded key of a mapping's entry. An alias as a key is looked up in `nodes`.
+/// The decoded key of a mapping's entry.
 ///
 /// # Errors
 /// [`ScanError`] if the key is not a string (spec 2).
-pub fn key<'a>(source: &'a str, nodes: &[Node], node: &Node) -> Result<Cow<'a, str>, ScanError> {
-    key::decode(source, nodes, node)
+pub fn key<'a>(source: &'a str, node: &Node) -> Result<Cow<'a, str>, ScanError> {
+    key::decode(source, node)
 }
 
 /// The decoded value of a scalar, or the text of a comment behind its `#`.

@@ -30,9 +30,7 @@ fn ours(source: &str) -> Option<String> {
             .parent
             .is_some_and(|parent| nodes[parent].kind == Kind::Mapping);
         if in_mapping && node.kind != Kind::Comment {
-            let key = node.key.unwrap().of(source);
-            match format::key(Format::Yaml, source, &nodes, node) {
-                _ if key.starts_with('*') => writeln!(lines, "{key}").unwrap(),
+            match format::key(Format::Yaml, source, node) {
                 Ok(text) => writeln!(lines, "scalar {text:?}").unwrap(),
                 Err(_) => lines.push_str("other\n"),
             }

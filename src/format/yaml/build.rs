@@ -560,6 +560,7 @@ mod tests {
                 "%YAML ",
                 "this version of YAML is not known",
             ),
+            ("a: &x b\n*x : c\n", "*x", "an alias as a key"),
             (
                 "a: *x\n",
                 "*x",
@@ -592,6 +593,8 @@ mod tests {
                 "the handle of this tag is not defined",
             ),
             ("a: 1\n b: 2\n", ":", "a `:` cannot stand here"),
+            ("a: &b:c\n", "&b", "a blank is missing behind this anchor"),
+            ("a: [&b?c]\n", "&b", "a blank is missing behind this anchor"),
         ] {
             let error = scan(source).unwrap_err();
             let found = (error.span.of(source), error.message.as_str());
@@ -617,6 +620,7 @@ mod tests {
             "a:\t1\t# c\n",
             "a: 18446744073709551615\n1: b\n",
             "a: {b, c: , ? d : e}\n",
+            "a: {&b : c, &d: e}\n",
         ] {
             assert!(scan(source).is_ok(), "{source:?}");
         }
@@ -642,7 +646,7 @@ mod tests {
             let mut path = String::new();
             while let Some(parent) = nodes[id].parent {
                 if nodes[parent].kind == Kind::Mapping && nodes[id].kind != Kind::Comment {
-                    path = format!("{}:{path}", key(source, &nodes, &nodes[id]).unwrap());
+                    path = format!("{}:{path}", key(source, &nodes[id]).unwrap());
                 }
                 id = parent;
             }

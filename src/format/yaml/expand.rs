@@ -172,8 +172,17 @@ impl Copy<'_> {
     ) -> Option<()> {
         let node = self.nodes.get(id)?;
         let mapping = node.kind == Kind::Mapping;
+        let tag = self.tag(node);
+        let mut joined = joined;
         if flow {
+            self.text.push_str(&tag);
             self.text.push(if mapping { '{' } else { '[' });
+        } else if !tag.is_empty() {
+            if !joined {
+                self.text.push(' ');
+            }
+            self.text.push_str(tag.trim_end());
+            joined = false;
         }
         stack.push(Frame {
             next: id + 1,
@@ -204,7 +213,7 @@ impl Copy<'_> {
     fn key(&self, node: &Node, flow: bool) -> String {
         let written = node.key.unwrap_or_default().of(self.source);
         let bare = !written.starts_with(['&', '*', '|', '>']) && !needs_folding(written);
-        match super::key(self.source, self.nodes, node) {
+        match super::key(self.source, node) {
             Ok(text) if text == "<<" && bare => written.to_owned(),
             Ok(text) if text == "<<" => "\"<<\"".to_owned(),
             Ok(text) if can_be_plain(&text, flow, false) => text.into_owned(),
@@ -215,12 +224,12 @@ impl Copy<'_> {
 
     /// A scalar with its tag, or an empty collection.
     fn leaf(&self, node: &Node, flow: bool) -> String {
+        let tag = self.tag(node);
         match node.kind {
-            Kind::Mapping => return "{}".to_owned(),
-            Kind::Sequence => return "[]".to_owned(),
+            Kind::Mapping => return format!("{tag}{{}}"),
+            Kind::Sequence => return format!("{tag}[]"),
             Kind::Scalar | Kind::Comment | Kind::Alias { .. } => {}
         }
-        let tag = self.tag(node);
         let text = decode(self.source, node.form, node.span, node.inner, node.key);
         let bare = resolve(&text, node.form == Form::Plain, node.tag)
             .is_some_and(|found| !matches!(found, Resolved::Str | Resolved::Bytes(_)));
@@ -302,6 +311,29 @@ mod tests {
             expanded(&format!("{target}k: [*x]\n"))
                 .ends_with("k: [{b: 1, c: [d, 1], e: [{f: g, h: i}]}]\n")
         );
+    }
+
+    #[test]
+    fn collections_keep_their_tags() {
+        let target = "a: &x !foo\n  b: !bar [!baz {c: d}, !e {}]\n  f: !g\n  - !h\n    i: j\n";
+        let entries = |pad: &str| {
+            format!(
+                "!foo\n{pad}b: !bar [!baz {{c: d}}, !e {{}}]\n{pad}f: !g\n{pad}  - !h\n{pad}    i: j\n"
+            )
+        };
+        for (alias, expected) in [
+            ("k: *x\n", format!("k: {}", entries("  "))),
+            ("k:\n- *x\n", format!("k:\n- {}", entries("  "))),
+            (
+                "k: [*x]\n",
+                "k: [!foo {b: !bar [!baz {c: d}, !e {}], f: !g [!h {i: j}]}]\n".to_owned(),
+            ),
+        ] {
+            assert_eq!(
+                expanded(&format!("{target}{alias}")),
+                format!("{target}{expected}")
+            );
+        }
     }
 
     #[test]

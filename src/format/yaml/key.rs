@@ -1,4 +1,4 @@
-//! The text of a mapping's key, from the key as it is written: with its anchor, tag and quotes, or as an alias.
+//! The text of a mapping's key, from the key as it is written: with its anchor, tag and quotes.
 
 use std::borrow::Cow;
 
@@ -12,105 +12,12 @@ use crate::secret::wipe;
 use crate::span::Span;
 use crate::value::{Value, from_bytes};
 
-/// A key as it is written.
-struct Written<'a> {
-    anchor: Option<&'a str>,
-    tag: Tag,
-    content: Span,
-}
-
 /// See [`super::key()`].
-pub(super) fn decode<'a>(
-    source: &'a str,
-    nodes: &[Node],
-    node: &Node,
-) -> Result<Cow<'a, str>, ScanError> {
-    let Some(span) = node.key else {
+pub(super) fn decode<'a>(source: &'a str, node: &Node) -> Result<Cow<'a, str>, ScanError> {
+    let Some(shown) = node.key else {
         return Ok(Cow::Borrowed(""));
     };
-    let Some(name) = span.of(source).strip_prefix('*') else {
-        return content(source, span, &Written::of(source, span));
-    };
-    let mut found = None;
-    for other in nodes.iter().take_while(|other| other.key != Some(span)) {
-        if let Some(key) = other.key.filter(|key| names(source, *key, name)) {
-            found = Some(content(source, span, &Written::of(source, key)));
-        }
-        if names(source, other.props, name) {
-            found = Some(match super::value(source, other)? {
-                Value::Str(text) => Ok(Cow::Owned(text.expose().to_owned())),
-                _ => Err(not_a_string(span)),
-            });
-        }
-    }
-    found.unwrap_or_else(|| Err(ScanError::new(span, "there is no such anchor")))
-}
-
-/// Whether the properties under `span` hold the anchor `name`.
-fn names(source: &str, span: Span, name: &str) -> bool {
-    matches!(span.of(source).as_bytes().first(), Some(b'&' | b'!'))
-        && Written::of(source, span).anchor == Some(name)
-}
-
-impl<'a> Written<'a> {
-    /// Takes apart the key, or the properties of a value, under `span`.
-    fn of(source: &'a str, span: Span) -> Self {
-        let bytes = source.as_bytes().get(..span.end()).unwrap_or_default();
-        let mut written = Self {
-            anchor: None,
-            tag: Tag::None,
-            content: Span::at(span.end()),
-        };
-        let mut at = span.start();
-        loop {
-            let mark = byte(bytes, at);
-            if mark != b'&' && mark != b'!' {
-                written.content = Span::new(at, span.end());
-                return written;
-            }
-            let mut end = at + 1;
-            let ends = |at| {
-                if mark == b'&' {
-                    !is_word(byte(bytes, at))
-                } else {
-                    is_blankz(bytes, at)
-                }
-            };
-            while !ends(end) {
-                end += 1;
-            }
-            let word = source.get(at..end).unwrap_or_default();
-            if mark == b'&' {
-                written.anchor = word.get(1..);
-            } else {
-                written.tag = Directives::default().resolve(word).unwrap_or(Tag::Other);
-            }
-            at = skip_space(bytes, end);
-        }
-    }
-}
-
-/// End of the blanks, line breaks and comments at `at`.
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        if is_blank(bytes, at) {
-            at += 1;
-        } else if byte(bytes, at) == b'#' {
-            at = line_end(bytes, at);
-        } else if break_len(bytes, at) > 0 {
-            at += break_len(bytes, at);
-        } else {
-            return at;
-        }
-    }
-}
-
-fn content<'a>(
-    source: &'a str,
-    shown: Span,
-    written: &Written<'a>,
-) -> Result<Cow<'a, str>, ScanError> {
-    let span = written.content;
+    let (tag, span) = undress(source, shown);
     let (form, inner) = match span.of(source).as_bytes() {
         [b'"', ..] => (
             Form::Double,
@@ -125,7 +32,7 @@ fn content<'a>(
         _ => (Form::Plain, span),
     };
     let text = scalar::decode(source, form, span, inner, None);
-    match resolve(&text, form == Form::Plain, written.tag) {
+    match resolve(&text, form == Form::Plain, tag) {
         Some(Resolved::Str) => Ok(text),
         Some(Resolved::Bytes(bytes)) => match from_bytes(bytes) {
             Value::Str(decoded) => Ok(Cow::Owned(decoded.expose().to_owned())),
@@ -136,6 +43,49 @@ fn content<'a>(
                 wipe(text);
             }
             Err(not_a_string(shown))
+        }
+    }
+}
+
+/// The tag of the key under `span`, and its content without anchor and tag.
+fn undress(source: &str, span: Span) -> (Tag, Span) {
+    let bytes = source.as_bytes().get(..span.end()).unwrap_or_default();
+    let (mut tag, mut at) = (Tag::None, span.start());
+    loop {
+        let mark = byte(bytes, at);
+        if mark != b'&' && mark != b'!' {
+            return (tag, Span::new(at, span.end()));
+        }
+        let mut end = at + 1;
+        let ends = |at| {
+            if mark == b'&' {
+                !is_word(byte(bytes, at))
+            } else {
+                is_blankz(bytes, at)
+            }
+        };
+        while !ends(end) {
+            end += 1;
+        }
+        if mark == b'!' {
+            let word = source.get(at..end).unwrap_or_default();
+            tag = Directives::default().resolve(word).unwrap_or(Tag::Other);
+        }
+        at = skip_space(bytes, end);
+    }
+}
+
+/// End of the blanks, line breaks and comments at `at`.
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        if is_blank(bytes, at) {
+            at += 1;
+        } else if byte(bytes, at) == b'#' {
+            at = line_end(bytes, at);
+        } else if break_len(bytes, at) > 0 {
+            at += break_len(bytes, at);
+        } else {
+            return at;
         }
     }
 }
@@ -161,7 +111,7 @@ mod tests {
         let nodes = scan(source).unwrap();
         let entries = nodes.iter().filter(|node| node.key.is_some());
         entries
-            .map(|node| match key(source, &nodes, node) {
+            .map(|node| match key(source, node) {
                 Ok(key) => Ok(key.into_owned()),
                 Err(error) => Err(error.message),
             })
@@ -178,7 +128,6 @@ mod tests {
             ("? |\n  a\n  b\n: 1", "a\nb\n"),
             ("!!str 5: 1", "5"),
             ("&x !foo 5: 1", "5"),
-            ("&x:y: 1", ":y"),
             ("!!binary aGk=: 1", "hi"),
             ("yes: 1", "yes"),
             ("{a, b: 1}", "a"),
@@ -186,13 +135,6 @@ mod tests {
         ] {
             assert_eq!(keys(source)[0], Ok(expected.to_owned()), "{source:?}");
         }
-    }
-
-    #[test]
-    fn an_alias_key_is_the_last_anchor_of_its_name_before_it() {
-        let source = "a: &x one\n*x : 1\n&x two: 2\nb: {*x : 3}\n";
-        let keys: Vec<String> = keys(source).into_iter().map(Result::unwrap).collect();
-        assert_eq!(keys, ["a", "one", "two", "b", "two"]);
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub(super) fn detach(source: &str, nodes: &[Node]) -> Detached {
     let mut detached = Detached::default();
     for (root, root_node) in roots(nodes) {
         for (_, entry) in entries(nodes, root) {
-            if !super::key(source, nodes, entry).is_ok_and(|key| key == "sops") {
+            if !super::key(source, entry).is_ok_and(|key| key == "sops") {
                 continue;
             }
             if root_node.flow {

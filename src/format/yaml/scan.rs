@@ -599,6 +599,13 @@ impl<'a> Scanner<'a> {
                 "names have letters, digits, `-` and `_`; put a value that begins with `*` or `&` in quotes",
             ));
         }
+        let glued = matches!(byte(self.bytes, end), b'?' | b':') && !is_blankz(self.bytes, end + 1);
+        if token == Token::Anchor && glued {
+            // go-yaml ends the name here; by YAML 1.2 it goes on.
+            let message = "a blank is missing behind this anchor";
+            return Err(ScanError::new(Span::new(start, end), message)
+                .with_hint("put a value that begins with `&` in quotes"));
+        }
         self.at = end;
         self.push(token, start);
         Ok(())

@@ -11,27 +11,21 @@ const FEW: usize = 12;
 /// The keys of one open mapping, as the literal text that go-yaml compares.
 #[derive(Debug, Default)]
 pub(super) struct Keys<'a> {
-    few: Vec<(Cow<'a, str>, bool, Span)>,
-    many: HashMap<(Cow<'a, str>, bool), Span>,
+    few: Vec<(Cow<'a, str>, Span)>,
+    many: HashMap<Cow<'a, str>, Span>,
 }
 
 impl<'a> Keys<'a> {
-    /// Adds the key `text`, which stands at `span`; an alias is compared by its name, and only with aliases. Returns
-    /// where the same key stood before, if it did.
-    pub(super) fn add(&mut self, text: Cow<'a, str>, alias: bool, span: Span) -> Option<Span> {
+    /// Adds the key `text`, which stands at `span`. Returns where the same key stood before, if it did.
+    pub(super) fn add(&mut self, text: Cow<'a, str>, span: Span) -> Option<Span> {
         if self.many.is_empty() && self.few.len() < FEW {
-            let known = self
-                .few
-                .iter()
-                .find(|(known, is_alias, _)| *known == text && *is_alias == alias);
-            let before = known.map(|&(_, _, before)| before);
-            self.few.push((text, alias, span));
+            let known = self.few.iter().find(|(known, _)| *known == text);
+            let before = known.map(|&(_, before)| before);
+            self.few.push((text, span));
             return before;
         }
-        for (known, is_alias, at) in self.few.drain(..) {
-            self.many.insert((known, is_alias), at);
-        }
-        self.many.insert((text, alias), span)
+        self.many.extend(self.few.drain(..));
+        self.many.insert(text, span)
     }
 
     /// Forgets all, but keeps the memory for the next mapping unless it is much.
@@ -52,15 +46,11 @@ mod tests {
     fn duplicates_are_found_in_small_and_large_mappings() {
         let mut keys = Keys::default();
         for number in 0..40usize {
-            assert_eq!(
-                keys.add(number.to_string().into(), false, Span::at(number)),
-                None
-            );
+            assert_eq!(keys.add(number.to_string().into(), Span::at(number)), None);
         }
-        assert_eq!(keys.add("3".into(), false, Span::at(99)), Some(Span::at(3)));
-        assert_eq!(keys.add("3".into(), true, Span::at(100)), None);
+        assert_eq!(keys.add("3".into(), Span::at(99)), Some(Span::at(3)));
         keys.clear();
-        assert_eq!(keys.add("3".into(), false, Span::at(1)), None);
-        assert_eq!(keys.add("3".into(), false, Span::at(2)), Some(Span::at(1)));
+        assert_eq!(keys.add("3".into(), Span::at(1)), None);
+        assert_eq!(keys.add("3".into(), Span::at(2)), Some(Span::at(1)));
     }
 }

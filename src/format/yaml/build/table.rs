@@ -16,9 +16,6 @@ use crate::format::yaml::tag::Directives;
 use crate::node::{Form, Kind, Node, NodeId, ScanError, Tag};
 use crate::span::{Position, Span};
 
-/// Alias keys are looked up by searching; there may be this many of them in a text.
-const MAX_ALIAS_KEYS: usize = 1000;
-
 type Comments = VecDeque<Comment>;
 
 /// What an anchor names.
@@ -53,7 +50,6 @@ pub(super) struct Table<'a> {
     /// The root of the current document, once there is one.
     root: Option<NodeId>,
     documents: usize,
-    alias_keys: usize,
     /// Comments to insert before nodes that were already there.
     insertions: Vec<(NodeId, Node)>,
 }
@@ -70,7 +66,6 @@ impl<'a> Table<'a> {
             last_end: 0,
             root: None,
             documents: 0,
-            alias_keys: 0,
             insertions: Vec::new(),
         }
     }
@@ -258,14 +253,13 @@ impl<'a> Table<'a> {
         }
         let merges = text == "<<" && (props.tag == Tag::Merge || plain && props.tag == Tag::None);
         self.name(props, Target::Key);
-        self.add_key(text, false, whole, merges)
+        self.add_key(text, whole, merges)
     }
 
     /// Takes note of a key: its value comes next.
     fn add_key(
         &mut self,
         text: std::borrow::Cow<'a, str>,
-        alias: bool,
         span: Span,
         merges: bool,
     ) -> Result<(), ScanError> {
@@ -284,7 +278,7 @@ impl<'a> Table<'a> {
             return Ok(());
         };
         let shown = text.clone();
-        let Some(before) = keys.add(text, alias, span) else {
+        let Some(before) = keys.add(text, span) else {
             return Ok(());
         };
         let line = Position::of(self.source, before.start()).line;
@@ -310,7 +304,7 @@ impl<'a> Table<'a> {
             );
         };
         if self.key_is_next() {
-            return self.alias_key(name, target, span, comments);
+            return Err(ScanError::new(span, "an alias as a key").with_hint("write the key out"));
         }
         let Target::Node(target) = target else {
             return Err(ScanError::new(span, "an alias to a key").with_hint("write the text out"));
@@ -328,28 +322,6 @@ impl<'a> Table<'a> {
             node.end = id + 1;
         }
         Ok(())
-    }
-
-    fn alias_key(
-        &mut self,
-        name: &'a str,
-        target: Target,
-        span: Span,
-        comments: &mut Comments,
-    ) -> Result<(), ScanError> {
-        let target = match target {
-            Target::Node(id) => self.nodes.get(id).map(|node| node.kind),
-            Target::Key => Some(Kind::Scalar),
-        };
-        if target != Some(Kind::Scalar) {
-            return Err(collection_key(span));
-        }
-        self.alias_keys += 1;
-        if self.alias_keys > MAX_ALIAS_KEYS {
-            return Err(ScanError::new(span, "too many keys that are aliases"));
-        }
-        self.flush(span.start(), comments);
-        self.add_key(name.into(), true, span, false)
     }
 
     pub(super) fn open_mapping(

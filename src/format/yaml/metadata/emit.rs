@@ -138,7 +138,7 @@ fn json(source: &str, nodes: &[Node], id: NodeId, depth: usize, text: &mut Strin
             text.push_str(", ");
         }
         if mapping {
-            let key = key(source, nodes, entry).unwrap_or_default();
+            let key = key(source, entry).unwrap_or_default();
             text.push_str(&format!("\"{}\": ", double(&key)));
         }
         json(source, nodes, child, depth + 1, text);

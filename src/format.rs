@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::edit::Edit;
-use crate::node::{Node, ScanError};
+use crate::node::{Node, NodeId, ScanError};
 use crate::span::Span;
 use crate::value::Value;
 
@@ -185,6 +185,23 @@ pub fn write_item_comment(
         // These formats have no lists.
         Format::Dotenv | Format::Ini => Edit::remove(Span::at(node.span.start())),
     }
+}
+
+/// The comments that SOPS may count for another entry than they stand at, in order: a rule that asks comments what is
+/// sealed must not depend on them (spec 3.5, 7.2.4, 7.6).
+#[must_use]
+pub fn doubtful_comments(format: Format, source: &str, nodes: &[Node]) -> Vec<NodeId> {
+    match format {
+        Format::Yaml => yaml::doubtful_comments(source, nodes),
+        Format::Ini => ini::header_comments(source, nodes),
+        Format::Json | Format::Binary | Format::Dotenv => Vec::new(),
+    }
+}
+
+/// Whether a token can stand where this comment does.
+#[must_use]
+pub fn holds_token(format: Format, source: &str, comment: &Node) -> bool {
+    format != Format::Ini || !ini::is_behind_header(source, comment)
 }
 
 /// The edits that add the metadata `block` to `source` at its place (spec 5.4): the last entry of every YAML document's

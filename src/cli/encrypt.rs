@@ -524,6 +524,16 @@ fn cannot_seal(
             span.start(),
         )
         .hint("make the expression match your marker alone"),
+        EncryptError::DoubtfulComment(span) => at(
+            Failure::new(Exit::CannotSeal, error.to_string()),
+            span.start(),
+        )
+        .hint("write it on a line of its own, directly above the key it is for and in the same column"),
+        EncryptError::HeaderComment(span) => at(
+            Failure::new(Exit::CannotSeal, error.to_string()),
+            span.start(),
+        )
+        .hint("move the comment to a line of its own above the header"),
         EncryptError::NothingSealed { clear } => {
             let mut failure = Failure::new(
                 Exit::CannotSeal,

@@ -3,10 +3,10 @@
 //! Knows how keys, values and comments are decoded and written in place. The file is read in `ini/scan.rs`, one value
 //! in `ini/value.rs`, the metadata section is in `ini/metadata.rs`. Knows nothing of other INI dialects.
 //!
-//! Stricter than SOPS in four places, because a text that is edited in place could not follow it: a key may stand only
+//! Stricter than SOPS in three places, because a text that is edited in place could not follow it: a key may stand only
 //! once in a section (SOPS moves the last value to the first key's place), no key may be named `-` (SOPS numbers them),
-//! no comment may stand behind a section header (a token there would become part of the section's name), and a file may
-//! not end in an opening `"""` (it would swallow the metadata).
+//! and a file may not end in an opening `"""` (it would swallow the metadata). A comment behind a section header cannot be
+//! sealed: a token there would become part of the section's name.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::CannotWrite;
 use super::lines::{bare_text, next_line};
 use crate::edit::Edit;
-use crate::node::{Form, Kind, Node, ScanError};
+use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::secret::Plain;
 use crate::value::Value;
 
@@ -72,6 +72,34 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Value<'a> {
             Plain::from(text)
         },
     )
+}
+
+/// The comments behind section headers.
+#[must_use]
+pub fn header_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
+    let behind = |(_, node): &(NodeId, &Node)| is_behind_header(source, node);
+    nodes
+        .iter()
+        .enumerate()
+        .filter(behind)
+        .map(|(id, _)| id)
+        .collect()
+}
+
+/// Whether this comment stands behind a section header: a name ends at the last `]` of its line, so no token can.
+#[must_use]
+pub fn is_behind_header(source: &str, node: &Node) -> bool {
+    let before = source.get(..node.span.start()).unwrap_or_default();
+    node.kind == Kind::Comment
+        && node.inline
+        && before.trim_end_matches([' ', '\t']).ends_with(']')
+        && {
+            let line = before.rfind('\n').map_or(0, |at| at + 1);
+            let line = before.get(line..).unwrap_or_default();
+            line.trim_start_matches('\u{feff}')
+                .trim_start()
+                .starts_with('[')
+        }
 }
 
 /// Puts `token` inside the quotes that are there, or in place of a comment's text. The lines of a long value or comment

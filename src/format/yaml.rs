@@ -14,6 +14,7 @@ use crate::value::{self, Value};
 
 mod build;
 mod chars;
+mod comment;
 mod expand;
 mod key;
 mod metadata;
@@ -108,6 +109,12 @@ pub fn write_value(
 #[must_use]
 pub fn write_item_comment(source: &str, _nodes: &[Node], node: &Node, text: &str) -> Edit {
     write::item_comment(source, node, text)
+}
+
+/// The comments that readers may count for different entries, in order (spec 7.2.4).
+#[must_use]
+pub fn doubtful_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
+    comment::doubtful(source, nodes)
 }
 
 /// The edits that add `block` as the last entry of every document, and remove `%YAML 1.2`, which SOPS cannot load.

@@ -10,6 +10,7 @@ use crate::format::{self, Format};
 use crate::mac::Mac;
 use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::ops::encrypt::EncryptError;
+use crate::ops::open::text_of;
 use crate::ops::reuse::{Mark, Plan, Reuse};
 use crate::random::Random;
 use crate::selection::{Rule, Selection, Tracker};
@@ -47,6 +48,7 @@ pub fn seal_leaves(
     reuse: Option<Reuse>,
     random: &mut dyn Random,
 ) -> Result<SealedLeaves, EncryptError> {
+    refuse_doubtful(document, selection)?;
     let kept = match reuse {
         Some(reuse) => Some(reuse.plan(marks(document, selection)?)),
         None => None,
@@ -87,6 +89,25 @@ pub fn seal_leaves(
     let mut result = sealer.result;
     result.mac = sealer.mac.finish();
     Ok(result)
+}
+
+/// Refuses a comment that decides what is sealed, but not for every reader the same.
+fn refuse_doubtful(document: &Document<'_>, selection: &Selection) -> Result<(), EncryptError> {
+    let (Rule::EncryptedCommentRegex(pattern) | Rule::UnencryptedCommentRegex(pattern)) =
+        selection.rule()
+    else {
+        return Ok(());
+    };
+    let (format, source, nodes) = (document.format(), document.source(), document.nodes());
+    for id in format::doubtful_comments(format, source, nodes) {
+        let Some(node) = document.node(id) else {
+            continue;
+        };
+        if pattern.is_match(text_of(&document.value(node)?)) {
+            return Err(EncryptError::DoubtfulComment(node.span));
+        }
+    }
+    Ok(())
 }
 
 /// The state of sealing one document, leaf by leaf.
@@ -147,6 +168,9 @@ impl LeafSealer<'_, '_> {
         let text = self.document.value(node)?;
         if text.is_empty() {
             return Ok(());
+        }
+        if !format::holds_token(self.document.format(), self.document.source(), node) {
+            return Err(EncryptError::HeaderComment(node.span));
         }
         let token = self.token(&text, Type::Comment, path);
         let clears = |token: &str| match self.selection.rule() {

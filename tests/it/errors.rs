@@ -377,6 +377,59 @@ hint: make the expression match your marker alone
     );
 }
 
+#[test]
+fn a_comment_that_would_be_counted_for_another_key() {
+    let world = World::new();
+    world.write("db.yaml", "a: 1\nm: {b: 2, c: 3} # seal\n");
+    let arguments = [
+        "encrypt",
+        "--age",
+        ALICE,
+        "--encrypted-comment-regex",
+        "seal",
+        "db.yaml",
+    ];
+    assert_message(
+        world.fails(23, arguments),
+        str![[r#"
+sops-rs: error: the rule asks this comment what is sealed, but SOPS may count it for another key
+  --> db.yaml:2:17
+ 2 | m: …
+   |    ^
+hint: write it on a line of its own, directly above the key it is for and in the same column
+
+"#]],
+    );
+}
+
+#[test]
+fn a_comment_behind_a_section_header() {
+    let world = World::new();
+    world.write("db.ini", "[main] ; the database\npassword = hunter2\n");
+    assert_message(
+        world.fails(23, ["encrypt", "--age", ALICE, "db.ini"]),
+        str![[r#"
+sops-rs: error: a comment behind a section header cannot be sealed
+  --> db.ini:1:8
+hint: move the comment to a line of its own above the header
+
+"#]],
+    );
+    let by_key = [
+        "encrypt",
+        "--age",
+        ALICE,
+        "--encrypted-regex",
+        "^password$",
+        "db.ini",
+    ];
+    let sealed = String::from_utf8(world.ok(by_key)).expect("UTF-8");
+    assert!(
+        sealed.starts_with("[main] ; the database\npassword = ENC["),
+        "{sealed}"
+    );
+}
+
 // --- sealed or not ----------------------------------------------------------------------------------------------------
 
 #[test]

@@ -106,14 +106,6 @@ impl<'a> Scanner<'a> {
         if close == 1 {
             return Err(ScanError::new(line, "this section has no name"));
         }
-        let behind = content.get(close + 1..).unwrap_or_default();
-        if let Some(mark) = behind.find(['#', ';']) {
-            let span = Span::new(start + close + 1 + mark, line.end());
-            return Err(
-                ScanError::new(span, "a comment behind a section header cannot be sealed")
-                    .with_hint("move the comment to a line of its own above the header"),
-            );
-        }
         let name = Span::new(start + 1, start + close);
         if name.of(self.source) == "sops" {
             // Comments above the metadata were at the end of the file before it was sealed.
@@ -126,7 +118,20 @@ impl<'a> Scanner<'a> {
         self.keys.clear();
         self.push(node);
         self.place_comments();
+        let behind = content.get(close + 1..).unwrap_or_default();
+        if let Some(mark) = behind.find(['#', ';']) {
+            let text = behind.get(mark..).unwrap_or_default();
+            self.push_inline(text, start + close + 1 + mark);
+        }
         Ok(())
+    }
+
+    /// Adds a comment behind a header or a value.
+    fn push_inline(&mut self, content: &str, start: usize) {
+        let mut node = comment(content, start);
+        node.parent = Some(self.section);
+        node.inline = true;
+        self.push(node);
     }
 
     fn key_line(&mut self, content: &str, start: usize) -> Result<usize, ScanError> {
@@ -146,10 +151,7 @@ impl<'a> Scanner<'a> {
         self.push(node);
         self.place_comments();
         if let Some(behind) = behind {
-            let mut node = comment(behind.of(self.source), behind.start());
-            node.parent = Some(self.section);
-            node.inline = true;
-            self.push(node);
+            self.push_inline(behind.of(self.source), behind.start());
         }
         Ok(next)
     }

@@ -4,7 +4,9 @@ use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, propt
 use proptest::{collection, option};
 use zeroize::Zeroizing;
 
-use super::{attach, detach, emit_metadata, key, scan, value, write_token, write_value};
+use super::{
+    attach, detach, emit_metadata, header_comments, key, scan, value, write_token, write_value,
+};
 use crate::document::{Document, Step};
 use crate::edit::splice;
 use crate::format::Format;
@@ -193,6 +195,31 @@ fn adjacent_comment_lines_are_one_comment() {
 }
 
 #[test]
+fn a_comment_behind_a_header_is_no_place_for_a_token() {
+    let source = "; above\n[a] ; behind\nb = c ; d\n[ e] x]# f\n";
+    assert_eq!(
+        shape(source),
+        [
+            "[DEFAULT]",
+            "[a]",
+            "#above",
+            "##behind",
+            "b=c",
+            "##d",
+            "[ e] x]",
+            "##f"
+        ]
+    );
+    let nodes = scan(source).unwrap();
+    let texts = |ids: Vec<usize>| {
+        ids.into_iter()
+            .map(|id| text(source, &nodes[id]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts(header_comments(source, &nodes)), ["behind", "f"]);
+}
+
+#[test]
 fn what_sops_refuses_or_would_lose_is_refused() {
     for (source, message) in [
         ("[a", "this section header has no `]`"),
@@ -208,10 +235,6 @@ fn what_sops_refuses_or_would_lose_is_refused() {
         (
             "[s]\na=1\n\n'a'=1\n`a`: 2",
             "the key `a` stands twice in its section, on lines 2 and 5",
-        ),
-        (
-            "[a] ; b",
-            "a comment behind a section header cannot be sealed",
         ),
         ("[a]\n<<<<<<< ours\n", "unresolved merge conflict"),
         ("[a]\n=======\n", "unresolved merge conflict"),

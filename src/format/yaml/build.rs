@@ -620,7 +620,7 @@ mod tests {
             "a:\t1\t# c\n",
             "a: 18446744073709551615\n1: b\n",
             "a: {b, c: , ? d : e}\n",
-            "a: {&b : c, &d: e}\n",
+            "a: {&b : c}\n",
         ] {
             assert!(scan(source).is_ok(), "{source:?}");
         }

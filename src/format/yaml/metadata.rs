@@ -56,7 +56,7 @@ fn entries(nodes: &[Node], id: NodeId) -> impl Iterator<Item = (NodeId, &Node)> 
     .filter(|(_, node)| node.kind != Kind::Comment)
 }
 
-/// Removes a `%YAML 1.2` line between `from` and `to`: SOPS cannot load it.
+/// Removes a `%YAML 1.2` line between `from` and `to`, but no comment on it: SOPS cannot load such a line.
 fn unload_version(source: &str, from: usize, to: usize, edits: &mut Vec<Edit>) {
     let bytes = source.as_bytes();
     let mut at = line_start(bytes, from);
@@ -68,7 +68,10 @@ fn unload_version(source: &str, from: usize, to: usize, edits: &mut Vec<Edit>) {
             .strip_prefix("%YAML")
             .map(|rest| rest.trim_start_matches([' ', '\t']));
         if version.is_some_and(|version| version.starts_with("1.2")) {
-            edits.push(Edit::remove(Span::new(at, next.min(source.len()))));
+            let removed = line
+                .find('#')
+                .map_or(next.min(source.len()), |mark| at + mark);
+            edits.push(Edit::remove(Span::new(at, removed)));
         }
         at = next;
     }
@@ -158,7 +161,7 @@ fn has_comma_before(bytes: &[u8], nodes: &[Node], root: NodeId, close: usize) ->
 pub(super) fn detach(source: &str, nodes: &[Node]) -> Detached {
     let mut detached = Detached::default();
     for (root, root_node) in roots(nodes) {
-        for (_, entry) in entries(nodes, root) {
+        for (id, entry) in entries(nodes, root) {
             if !super::key(source, entry).is_ok_and(|key| key == "sops") {
                 continue;
             }
@@ -168,7 +171,12 @@ pub(super) fn detach(source: &str, nodes: &[Node]) -> Detached {
             }
             let (span, removed) = lines_of(source, entry);
             let text = span.of(source);
+            let nodes = nodes.get(id..entry.end).unwrap_or_default();
+            let names = |node: &Node| {
+                matches!(node.kind, Kind::Alias { .. }) || node.props.start() < node.props.end()
+            };
             let movable = root == 0
+                && !nodes.iter().any(names)
                 && column(source.as_bytes(), root_node.span.start()) == 0
                 && text.starts_with("sops:")
                 && !entry.flow
@@ -332,6 +340,10 @@ mod tests {
             attached("%YAML 1.2\n---\na: 1\n"),
             format!("---\na: 1\n{BLOCK}")
         );
+        assert_eq!(
+            attached("%YAML 1.2 # c\n---\na: 1\n"),
+            format!("# c\n---\na: 1\n{BLOCK}")
+        );
         assert!(attached("%YAML 1.1\n---\na: 1\n").starts_with("%YAML 1.1\n"));
     }
 
@@ -343,6 +355,9 @@ mod tests {
             ("a: 1\n# c\nb: 2\n", Some(BLOCK))
         );
         assert_eq!(detached("a: 1\n").1, None);
+        // What the metadata takes from elsewhere would be lost on the way.
+        assert_eq!(detached("a: &x 1\nsops:\n  mac: *x\n").1, None);
+        assert_eq!(detached("sops:\n  mac: &x 1\na: *x\n").1, None);
         assert_eq!(detached("{\"sops\": {a: b}, c: d}\n").0, "{c: d}\n");
     }
 

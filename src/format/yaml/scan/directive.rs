@@ -3,7 +3,7 @@
 //! What a tag means is decided in `tag`.
 
 use super::{Scanner, Token};
-use crate::format::yaml::chars::{byte, is_blank, is_blankz, is_breakz, is_word, line_end};
+use crate::format::yaml::chars::{byte, is_blank, is_blankz, is_breakz, is_word};
 use crate::node::ScanError;
 use crate::span::Span;
 
@@ -30,7 +30,7 @@ impl Scanner<'_> {
         self.push(token, start);
         self.at = skip_blanks(self.bytes, self.at);
         if byte(self.bytes, self.at) == b'#' {
-            self.at = line_end(self.bytes, self.at);
+            self.take_comment(false);
         }
         if !is_breakz(self.bytes, self.at) {
             return Err(self.error("unexpected text behind a directive"));

@@ -105,14 +105,20 @@ impl Path {
     }
 }
 
+/// How many characters of a key people get to see.
+const SHOWN_KEY: usize = 60;
+
 impl std::fmt::Display for Path {
-    /// The keys joined with dots, for people.
+    /// The keys joined with dots, for people: long ones are cut.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, key) in self.keys().enumerate() {
             if index > 0 {
                 f.write_str(".")?;
             }
-            f.write_str(key)?;
+            match key.char_indices().nth(SHOWN_KEY) {
+                Some((end, _)) => write!(f, "{}…", key.get(..end).unwrap_or_default())?,
+                None => f.write_str(key)?,
+            }
         }
         Ok(())
     }
@@ -537,5 +543,7 @@ mod tests {
         assert_eq!(path.prefixes().collect::<Vec<_>>(), ["a:b:c:", "a:", ":"]);
         path.pop();
         assert_eq!(path.additional_data(), "a:");
+        path.push(&"ä".repeat(61));
+        assert_eq!(path.to_string(), format!("a.{}…", "ä".repeat(60)));
     }
 }

@@ -47,15 +47,12 @@ pub struct MetadataError {
 }
 
 impl std::fmt::Display for MetadataError {
+    /// Continues a sentence that names the metadata.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.field.is_empty() {
-            write!(f, "the `sops` metadata {}", self.problem)
+            write!(f, "it {}", self.problem)
         } else {
-            write!(
-                f,
-                "`{}` in the `sops` metadata {}",
-                self.field, self.problem
-            )
+            write!(f, "`{}` {}", self.field, self.problem)
         }
     }
 }

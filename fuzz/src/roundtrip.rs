@@ -87,6 +87,8 @@ pub fn seal(
         Ok(encrypted) => Some(encrypted),
         Err(
             EncryptError::AlreadyEncrypted(_)
+            | EncryptError::DoubtfulComment(_)
+            | EncryptError::HeaderComment(_)
             | EncryptError::LaterDocumentHasSops(_)
             | EncryptError::Leaf(_)
             | EncryptError::TokenMatchesRule(_),

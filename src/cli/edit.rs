@@ -134,7 +134,8 @@ fn change(context: &mut Context, arguments: &Edit, source: &Source) -> Result<Ex
         if arguments.show_master_keys {
             edited.bytes = without_metadata(&edited, &sealed)?;
         }
-        resealing.reseal(context, &edited)
+        let opened = resealing.open()?;
+        resealing.reseal(context, &edited, opened)
     })
 }
 
@@ -394,12 +395,20 @@ fn own_words(mut failure: Failure) -> Failure {
     failure.hint("give it another name")
 }
 
-/// A name for what was typed into `file` that nothing has yet.
+/// How many bytes a file name may have on the file systems in use.
+const NAME_MAX: usize = 255;
+
+/// A name for what was typed into `file` that nothing has yet. A name that would be too long is cut.
 fn free_name(context: &Context, file: &Path) -> PathBuf {
+    let stem = file.file_name().unwrap_or_default();
     let name = |suffix: String| {
-        let mut name = file.as_os_str().to_owned();
+        let room = NAME_MAX - suffix.len();
+        let mut name = stem.to_owned();
+        if name.len() > room {
+            name = cut(&stem.to_string_lossy(), room).into();
+        }
         name.push(suffix);
-        PathBuf::from(name)
+        file.with_file_name(name)
     };
     let is_free = |path: &PathBuf| context.resolve(path).symlink_metadata().is_err();
     let numbered = (2..1000).map(|number| name(format!(".rejected-{number}")));
@@ -407,6 +416,13 @@ fn free_name(context: &Context, file: &Path) -> PathBuf {
         .chain(numbered)
         .find(is_free)
         .unwrap_or_else(|| name(".rejected".to_owned()))
+}
+
+/// The beginning of a text, of this many bytes at most.
+fn cut(text: &str, bytes: usize) -> &str {
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let end = ends.take_while(|&end| end <= bytes).last();
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 fn await_enter(context: &mut Context) -> Result<(), Failure> {

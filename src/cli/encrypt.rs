@@ -8,13 +8,14 @@ use sops_rs::format::Format;
 use sops_rs::keys::{self, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
 use sops_rs::ops::binary;
-use sops_rs::ops::decrypt::Opening;
+use sops_rs::ops::decrypt::{Decrypted, Opening};
 use sops_rs::ops::encrypt::{EncryptError, Previous, Report, Sealer, encrypt, reencrypt};
 use sops_rs::random::Random as _;
 use sops_rs::recipient::Recipient;
 use sops_rs::secret::DataKey;
 use sops_rs::selection::Selection;
 use sops_rs::value::timestamp;
+use zeroize::Zeroizing;
 
 use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs, SelectionArgs};
 use super::context::Context;
@@ -231,29 +232,24 @@ fn again(
             earlier.name
         ));
     }
-    if let Err(failure) = open_again(&sealed, &key) {
-        context.note(&format!(
-            "`{}` is damaged ({}), so every value is sealed anew",
-            earlier.name, failure.message
-        ));
-        return Ok(None);
-    }
     let sealing = Resealing {
         sealed: &sealed,
         key: &key,
         ignore_mac: false,
         allow_clear,
     };
-    let text = sealing.reseal(context, source)?;
+    let opened = match sealing.open() {
+        Ok(opened) => opened,
+        Err(failure) => {
+            context.note(&format!(
+                "`{}` is damaged ({}), so every value is sealed anew",
+                earlier.name, failure.message
+            ));
+            return Ok(None);
+        }
+    };
+    let text = sealing.reseal(context, source, opened)?;
     Ok(Some(text.map_or(Outcome::Unchanged, Outcome::Sealed)))
-}
-
-/// Whether the earlier file can be trusted.
-fn open_again(sealed: &Sealed<'_>, key: &DataKey) -> Result<(), Failure> {
-    if sealed.document.format() == Format::Binary {
-        return sealed.decrypt_binary(key, false).map(drop);
-    }
-    sealed.decrypt(key, Opening::default()).map(drop)
 }
 
 fn open_earlier<'a>(
@@ -298,8 +294,32 @@ pub(crate) struct Resealing<'a> {
     pub(crate) allow_clear: bool,
 }
 
+/// What the old file held.
+pub(crate) enum Opened {
+    Values(Decrypted),
+    Bytes(Zeroizing<Vec<u8>>),
+}
+
 impl Resealing<'_> {
-    /// Seals `source` with data key, recipients, metadata and tokens of the old file. `None` if nothing would change.
+    /// Opens the old file.
+    ///
+    /// # Errors
+    /// The [`Failure`] to report; its place is one in the old file.
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+        if self.sealed.document.format() == Format::Binary {
+            let bytes = self.sealed.decrypt_binary(self.key, self.ignore_mac)?;
+            return Ok(Opened::Bytes(bytes));
+        }
+        let opening = Opening {
+            ignore_mac: self.ignore_mac,
+            remember: true,
+            ..Opening::default()
+        };
+        self.sealed.decrypt(self.key, opening).map(Opened::Values)
+    }
+
+    /// Seals `source` with data key, recipients, metadata and tokens of the old file, which was `opened`. `None` if nothing
+    /// would change.
     ///
     /// # Errors
     /// The [`Failure`] to report; its place is one in `source`.
@@ -307,18 +327,18 @@ impl Resealing<'_> {
         &self,
         context: &mut Context,
         source: &Source,
+        opened: Opened,
     ) -> Result<Option<String>, Failure> {
-        if source.format == Format::Binary {
-            return self.reseal_binary(context, source);
-        }
+        let decrypted = match opened {
+            Opened::Bytes(old) if *old == *source.bytes => return Ok(None),
+            Opened::Bytes(_) => {
+                let metadata = self.sealed.metadata.clone();
+                return seal_binary(context, source, self.key, metadata).map(Some);
+            }
+            Opened::Values(decrypted) => decrypted,
+        };
         let document = source.document(Exit::CannotRead)?;
         let selection = self.sealed.strict_selection()?;
-        let opening = Opening {
-            ignore_mac: self.ignore_mac,
-            remember: true,
-            ..Opening::default()
-        };
-        let decrypted = self.sealed.decrypt(self.key, opening)?;
         let previous = Previous {
             document: &self.sealed.document,
             metadata: &self.sealed.metadata,
@@ -341,19 +361,6 @@ impl Resealing<'_> {
             remark(context, &source.name, &encrypted.report);
         }
         Ok(encrypted.map(|encrypted| encrypted.text))
-    }
-
-    fn reseal_binary(
-        &self,
-        context: &mut Context,
-        source: &Source,
-    ) -> Result<Option<String>, Failure> {
-        let old = self.sealed.decrypt_binary(self.key, self.ignore_mac)?;
-        if *old == *source.bytes {
-            return Ok(None);
-        }
-        let metadata = self.sealed.metadata.clone();
-        seal_binary(context, source, self.key, metadata).map(Some)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A directory for plaintext that other programs must see: only the user can enter it, it lies in memory where the
 //! system has such a place, and it is wiped however the program ends, by a signal too.
 //!
-//! A file that is not yet in its place is wiped by a signal in the same way. Also keeps the memory of this process out of core dumps. Knows nothing of what the plaintext is. `kill -9` and a loss
-//! of power are the two ends it cannot see; a directory in memory does not survive the second.
+//! A file that is not yet in its place is wiped by a signal in the same way. Also keeps the memory of this process out of
+//! core dumps. Knows nothing of what the plaintext is. `kill -9` and a loss of power are the two ends it cannot see; a
+//! directory in memory does not survive the second.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
@@ -60,12 +61,25 @@ impl Watch {
     /// Starts the thread that waits for signals, once.
     fn start(&mut self) -> io::Result<()> {
         if !self.watching {
-            let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+            let ignored = ignored_signals();
+            let heeded = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
+                .into_iter()
+                .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+            let signals = Signals::new(heeded)?;
             std::thread::Builder::new().spawn(move || await_signals(signals))?;
             self.watching = true;
         }
         Ok(())
     }
+}
+
+/// The signals that this process was started to ignore, as `nohup` does it for SIGHUP, one bit each; none where the
+/// system does not tell. Waiting for them would undo that.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 /// A file on its way to its place. It is removed on drop, and wiped if a signal ends the process.

@@ -97,7 +97,7 @@ impl<'a> Sealed<'a> {
         context: &mut Context,
         arguments: &IdentityArgs,
     ) -> Result<DataKey, Failure> {
-        let order = order(arguments)?;
+        let order = order(context, arguments)?;
         if !arguments.enable_local_keyservice {
             return Err(
                 Failure::new(Exit::NoDataKey, "there is no key service to ask")
@@ -244,7 +244,20 @@ impl<'a> Sealed<'a> {
     }
 }
 
-fn order(arguments: &IdentityArgs) -> Result<Vec<RecipientKind>, Failure> {
+fn order(context: &mut Context, arguments: &IdentityArgs) -> Result<Vec<RecipientKind>, Failure> {
+    let known: Vec<&str> = RecipientKind::LOAD_ORDER.map(RecipientKind::name).to_vec();
+    let names = || {
+        arguments
+            .decryption_order
+            .iter()
+            .flat_map(|names| names.split(','))
+    };
+    for unknown in names().filter(|name| !name.is_empty() && !known.contains(name)) {
+        let known = known.join(", ");
+        context.warn(&format!(
+            "`{unknown}` in the decryption order is no type of key; there are {known}"
+        ));
+    }
     keys::parse_order(&arguments.decryption_order.join(","))
         .map_err(|error| Failure::new(Exit::RepeatedInOrder, error.to_string()))
 }
@@ -305,6 +318,7 @@ fn field_span(document: &Document<'_>, name: &str) -> Option<Span> {
 /// Nobody could open the file: every group, every key, what was tried, and what to do.
 fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
     let mut failure = Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
+    let nothing_to_try = !places.found_any();
     let groups = error.groups.len();
     if groups > 1 {
         failure = failure.detail(format!(
@@ -318,7 +332,11 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
             failure = failure.detail(format!("group {}:", index + 1));
         }
         for attempt in group {
-            failure = failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)));
+            let outcome = match attempt.outcome {
+                Outcome::NotMine if nothing_to_try => "you have no identity to try".to_owned(),
+                _ => outcome(attempt),
+            };
+            failure = failure.detail(format!("{}  {outcome}", attempt.identity));
         }
     }
     if let Some(combining) = &error.combining {

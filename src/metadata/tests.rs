@@ -339,10 +339,10 @@ fn errors_name_the_field() {
 #[test]
 fn messages_are_sentences() {
     let error = Metadata::read(&sops([("version", text("foo"))])).unwrap_err();
-    let expected = "`version` in the `sops` metadata is not a version like 3.13.2";
+    let expected = "`version` is not a version like 3.13.2";
     assert_eq!(error.to_string(), expected);
     let error = Metadata::read(&sops([("age", Tree::Null)])).unwrap_err();
-    assert_eq!(error.to_string(), "the `sops` metadata names no recipients");
+    assert_eq!(error.to_string(), "it names no recipients");
 }
 
 #[test]

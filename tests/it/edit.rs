@@ -4,7 +4,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -184,6 +184,17 @@ fn a_new_file_may_be_the_first_of_its_folder() {
     assert_eq!(opened(&world, "a/b/new.yaml.rejected"), "a: [\n");
     assert_code(&world.edit("echo 'a: one' > \"$1\"", ["a/b/new.yaml"]), 0);
     assert_eq!(opened(&world, "a/b/new.yaml"), "a: one\n");
+}
+
+#[test]
+fn what_was_typed_is_kept_under_a_name_that_fits() {
+    let world = world_with(&[]);
+    let name = format!("{}ä.yaml", "n".repeat(246));
+    assert_code(&world.edit("echo 'a: one' > \"$1\"", [&name]), 0);
+    let ran = world.edit("echo 'a: [' > \"$1\"", [&name]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let kept = format!("{}.rejected", "n".repeat(246));
+    assert_eq!(opened(&world, &kept), "a: [\n");
 }
 
 #[test]
@@ -569,6 +580,29 @@ fn a_signal_while_the_editor_runs_leaves_no_plaintext() {
         assert_eq!(world.files_with(&secret), [] as [&Path; 0]);
         assert_eq!(world.files_with(&typed), [] as [&Path; 0]);
     }
+}
+
+/// A program that was started with `nohup` goes on when its terminal goes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_was_ignored_from_the_start_stays_ignored() {
+    let world = world_with(&[("db.yaml", "a: one\n")]);
+    let editor = "touch ready; while ! [ -e go ]; do sleep 0.01; done; echo 'b: two' >> \"$1\"";
+    let mut nohup = Command::new("nohup");
+    world.prepare(&mut nohup);
+    nohup
+        .args([env!("CARGO_BIN_EXE_sops-rs"), "edit", "db.yaml"])
+        .env("SOPS_EDITOR", world.script(editor))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = nohup.spawn().expect("it starts");
+    wait_until("the editor", || world.path("ready").exists());
+    send(&child, Signal::HUP);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    world.write("go", "");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(opened(&world, "db.yaml"), "a: one\nb: two\n");
 }
 
 /// Ctrl-C goes to every program of a terminal, and an editor means something else by it.

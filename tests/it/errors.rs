@@ -548,8 +548,8 @@ fn no_identity_at_all() {
         without_folder(message),
         str![[r#"
 sops-rs: error: no identity could open `[PROJECT]/testdata/sops/3.13.2/sealed/two-recipients.yaml`
-  age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p  none of your identities fits
-  age1v2yxy5rncmvrnca08sq3nefhjpm7en0zvg6tejd47ptezsvfdphsj728gf  none of your identities fits
+  age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p  you have no identity to try
+  age1v2yxy5rncmvrnca08sq3nefhjpm7en0zvg6tejd47ptezsvfdphsj728gf  you have no identity to try
   no identity in SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD, [ROOT]/home/.config/sops/age/keys.txt
 hint: set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it
 
@@ -620,7 +620,7 @@ fn an_ssh_key_that_is_not_there() {
         without_folder(message),
         str![[r#"
 sops-rs: error: no identity could open `[PROJECT]/testdata/sops/3.13.2/sealed/ssh-ed25519.yaml`
-  ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE219sxP6NoJIoJopIZ65J/9MpVb6vb+jPmSsJ5x4k7p test  none of your identities fits
+  ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE219sxP6NoJIoJopIZ65J/9MpVb6vb+jPmSsJ5x4k7p test  you have no identity to try
   no identity in SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, [ROOT]/home/.ssh/id_ed25519, [ROOT]/home/.ssh/id_rsa, SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD, [ROOT]/home/.config/sops/age/keys.txt
 hint: set SOPS_AGE_SSH_PRIVATE_KEY_FILE to the private key of a recipient listed above
 
@@ -1227,7 +1227,7 @@ hint: compare with an older version in git; `--ignore-mac` opens the file all th
     assert_message(
         message("sops_lastmodified=", 1),
         str![[r#"
-sops-rs: error: the metadata of `db.env` is wrong: `lastmodified` in the `sops` metadata is missing
+sops-rs: error: the metadata of `db.env` is wrong: `lastmodified` is missing
   --> db.env:2:1
  2 | sops_age__list_0__map_enc= …
    | ^
@@ -1238,7 +1238,7 @@ hint: restore the `sops` entry from git
     assert_message(
         message("sops_version=", 1),
         str![[r#"
-sops-rs: error: the metadata of `db.env` is wrong: `version` in the `sops` metadata is missing
+sops-rs: error: the metadata of `db.env` is wrong: `version` is missing
   --> db.env:2:1
  2 | sops_age__list_0__map_enc= …
    | ^
@@ -1263,7 +1263,7 @@ hint: correct what failed above, or ask someone who can open the file to add you
     assert_message(
         world.fails(1, ["decrypt", "db.env"]),
         str![[r#"
-sops-rs: error: the metadata of `db.env` is wrong: `lastmodified` in the `sops` metadata is not an RFC 3339 time
+sops-rs: error: the metadata of `db.env` is wrong: `lastmodified` is not an RFC 3339 time
   --> db.env:4:1
  4 | sops_lastmodified= …
    | ^

@@ -127,6 +127,10 @@ fn beside(source: &str, comment: &Node, entry: &Node) -> bool {
         let gap = bytes.get(from..comment.span.start());
         gap.is_some_and(|gap| gap.iter().all(|byte| matches!(byte, b' ' | b'\t')))
     };
+    let item = key.of(source) == "-" && byte(bytes, key.end()) != b':';
+    if entry.is_container() && entry.flow && item {
+        return blank(entry.span.end());
+    }
     if entry.is_container() {
         let mut at = key.end();
         while is_blank(bytes, at) {
@@ -164,6 +168,7 @@ mod tests {
             "m: #1\n  #2\n  a: 1\n  #3\nn: {a: 1}\n",
             "l: #1\n#2\n- a #3\n#4\n- b: 1 #5\n  #6\n  c: 2\n#7\nm: 1\n",
             "---\n#1\na: 1\n---\n#2\nb: 1\n#3\n",
+            "l:\n- {a: 1} #1\n- [a,\n  b] #2\n",
             "a: 1\r\n\r\n#1\r\nb: 2 #2\r\n",
             "a: &x 1 #1\n#2\nb: *x #3\nc: !t 2 #4\n",
             "\u{feff}#1\na: 1\n",

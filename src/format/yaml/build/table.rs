@@ -425,10 +425,11 @@ impl<'a> Table<'a> {
                     .is_some_and(|node| node.kind == Kind::Sequence)
             });
             let (before, parent) = list.map_or((id + 1, id), |list| (id, list));
+            let in_flow = self.nodes.get(parent).is_some_and(|node| node.flow);
             while let Some(comment) = beside(self.source, end, comments) {
                 comments.pop_front();
                 self.insertions
-                    .push((before, comment_node(comment, parent, true)));
+                    .push((before, comment_node(comment, parent, in_flow)));
             }
         }
         Ok(())

@@ -92,7 +92,7 @@ fn seal(format: Format, text: &str) -> (String, Metadata) {
         now: NOW,
         random: &mut random,
     };
-    let sealed = encrypt(&document, &mut metadata, &mut sealer).expect("the corpus can be sealed");
+    let sealed = encrypt(document, &mut metadata, &mut sealer).expect("the corpus can be sealed");
     (sealed.text, metadata)
 }
 
@@ -159,7 +159,7 @@ fn one_value_changed<const FORMAT: usize>(bencher: Bencher<'_, '_>, size: usize)
             now: NOW,
             random: &mut random,
         };
-        reencrypt(&new, previous, &mut sealer).expect("the corpus can be sealed")
+        reencrypt(new, previous, &mut sealer).expect("the corpus can be sealed")
     });
 }
 

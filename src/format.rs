@@ -134,8 +134,15 @@ pub fn value<'a>(format: Format, source: &'a str, node: &Node) -> Result<Value<'
 }
 
 /// Adds the edits that put `token` (an `ENC[…]` text on one line) in place of a scalar's value or a comment's text, keeping
-/// quotes, block headers and anchors, and removing tags that would keep SOPS from loading it (spec 12.1).
-pub fn write_token(format: Format, source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
+/// quotes, block headers and anchors, and removing tags that would keep SOPS from loading it (spec 12.1). The token is
+/// taken, not copied: there is one for every value of the file.
+pub fn write_token(
+    format: Format,
+    source: &str,
+    node: &Node,
+    token: String,
+    edits: &mut Vec<Edit>,
+) {
     match format {
         Format::Yaml => yaml::write_token(source, node, token, edits),
         Format::Json | Format::Binary => edits.push(json::write_token(node, token)),

@@ -83,7 +83,7 @@ pub fn seal(
         now: NOW,
         random,
     };
-    match encrypt(&document, metadata, &mut sealer) {
+    match encrypt(document, metadata, &mut sealer) {
         Ok(encrypted) => Some(encrypted),
         Err(
             EncryptError::AlreadyEncrypted(_)
@@ -224,7 +224,7 @@ pub fn reseal(
         metadata,
         decrypted: opened,
     };
-    reencrypt(&after, previous, &mut sealer).unwrap_or_else(|error| panic!("{error}\n{text:?}"))
+    reencrypt(after, previous, &mut sealer).unwrap_or_else(|error| panic!("{error}\n{text:?}"))
 }
 
 /// The same values; and the same bytes, but for those of values in a spelling that the wire format has no room for.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use clap::Args;
-use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::keys::{self, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
@@ -353,10 +352,9 @@ impl Resealing<'_> {
             now,
             random: &mut random,
         };
-        let encrypted = reencrypt(&document, previous, &mut sealer);
+        let encrypted = reencrypt(document, previous, &mut sealer);
         random.check()?;
-        let encrypted = encrypted
-            .map_err(|error| cannot_seal(source, Some((&document, &selection)), &error))?;
+        let encrypted = encrypted.map_err(|error| cannot_seal(source, Some(&selection), &error))?;
         if let Some(encrypted) = &encrypted {
             remark(context, &source.name, &encrypted.report);
         }
@@ -405,10 +403,9 @@ pub(crate) fn anew(
         now,
         random: &mut random,
     };
-    let encrypted = encrypt(&document, &mut metadata, &mut sealer);
+    let encrypted = encrypt(document, &mut metadata, &mut sealer);
     random.check()?;
-    let encrypted =
-        encrypted.map_err(|error| cannot_seal(source, Some((&document, selection)), &error))?;
+    let encrypted = encrypted.map_err(|error| cannot_seal(source, Some(selection), &error))?;
     remark(context, &source.name, &encrypted.report);
     Ok(encrypted.text)
 }
@@ -494,16 +491,10 @@ fn remark(context: &mut Context, name: &str, report: &Report) {
 }
 
 /// Why a plaintext could not be sealed, with the place.
-fn cannot_seal(
-    source: &Source,
-    document: Option<(&Document<'_>, &Selection)>,
-    error: &EncryptError,
-) -> Failure {
-    let at = |failure: Failure, offset: usize| match document {
-        Some((document, _)) => {
-            failure.at(&source.name, document.format(), document.source(), offset)
-        }
-        None => failure,
+fn cannot_seal(source: &Source, selection: Option<&Selection>, error: &EncryptError) -> Failure {
+    let at = |failure: Failure, offset: usize| match io::text(&source.bytes, &source.name) {
+        Ok(text) => failure.at(&source.name, source.format, text, offset),
+        Err(_) => failure,
     };
     match error {
         EncryptError::AlreadyEncrypted(span) => at(already_sealed(&source.name), span.start()),
@@ -546,7 +537,7 @@ fn cannot_seal(
                 Exit::CannotSeal,
                 format!("nothing in `{}` would be sealed", source.name),
             );
-            if let Some((_, selection)) = document {
+            if let Some(selection) = selection {
                 failure = failure.detail(format!("the rule is {}", selection.describe()));
             }
             let mut clear = clear.clone();

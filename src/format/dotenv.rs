@@ -104,7 +104,7 @@ fn replace(text: &str, from: &str, to: &str) -> String {
 
 /// Puts `token` in place of a value or a comment's text.
 #[must_use]
-pub fn write_token(node: &Node, token: &str) -> Edit {
+pub fn write_token(node: &Node, token: String) -> Edit {
     Edit::new(node.inner, token)
 }
 

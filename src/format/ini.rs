@@ -105,7 +105,7 @@ pub fn is_behind_header(source: &str, node: &Node) -> bool {
 /// Puts `token` inside the quotes that are there, or in place of a comment's text. The lines of a long value or comment
 /// become one.
 #[must_use]
-pub fn write_token(_source: &str, node: &Node, token: &str) -> Edit {
+pub fn write_token(_source: &str, node: &Node, token: String) -> Edit {
     Edit::new(node.inner, token)
 }
 

@@ -128,15 +128,13 @@ fn hex_unit(text: &str) -> (u32, &str) {
     (u32::from_str_radix(digits, 16).unwrap_or(0xFFFD), behind)
 }
 
-/// Puts a quoted `token` in place of the literal (spec 12.2).
+/// Puts `token` between the quotes that are there, or in quotes in place of another literal (spec 12.2).
 #[must_use]
-pub fn write_token(node: &Node, token: &str) -> Edit {
-    // Exactly as long as needed: there is one for every value of the file.
-    let mut text = String::with_capacity(token.len() + 2);
-    text.push('"');
-    text.push_str(token);
-    text.push('"');
-    Edit::new(node.span, text)
+pub fn write_token(node: &Node, token: String) -> Edit {
+    match node.form {
+        Form::Double => Edit::new(node.inner, token),
+        _ => Edit::new(node.span, format!("\"{token}\"")),
+    }
 }
 
 /// Writes `value` in place of a literal: text with the fewest escapes, doubles so that they read back as doubles,

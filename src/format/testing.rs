@@ -102,7 +102,7 @@ pub(super) fn round_trip(format: Format, source: &str, block: &str) -> String {
     let mut edits = attach(format, source, &nodes, block);
     for (node, value) in nodes.iter().zip(&values) {
         if value.is_some() {
-            write_token(format, source, node, TOKEN, &mut edits);
+            write_token(format, source, node, TOKEN.to_owned(), &mut edits);
         }
     }
     let sealed = splice(source, &edits).unwrap();

@@ -86,7 +86,7 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
 /// Quotes, block headers and anchors stay, but `+` becomes `-` and tags under which SOPS could not load a token go
 /// (spec 12.1). In a flow collection a bare value gets single quotes, and a value that had them gets a space before the
 /// closing quote, which SOPS ignores and [`write_value`] understands.
-pub fn write_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
+pub fn write_token(source: &str, node: &Node, token: String, edits: &mut Vec<Edit>) {
     write::token(source, node, token, edits);
 }
 

@@ -12,7 +12,7 @@ use crate::metadata::{Metadata, SOPS_VERSION, flat};
 use crate::node::{NodeId, ScanError};
 use crate::ops::decrypt::{Decrypted, check};
 use crate::ops::reuse::Reuse;
-use crate::ops::seal::{SealedLeaves, expand_aliases, seal_leaves};
+use crate::ops::seal::{SealedLeaves, expand_aliases, refuse_doubtful, seal_leaves};
 use crate::random::Random;
 use crate::secret::DataKey;
 use crate::selection::Selection;
@@ -115,21 +115,22 @@ impl std::fmt::Debug for Sealer<'_> {
 }
 
 /// Seals `document` for the first time. `metadata` brings the wrapped keys and the rule; its `lastmodified` and `mac` are
-/// set here.
+/// set here. The document is taken, so that its nodes go before the sealed text is read again to prove it.
 ///
 /// # Errors
 /// [`EncryptError`].
 pub fn encrypt(
-    document: &Document<'_>,
+    document: Document<'_>,
     metadata: &mut Metadata,
     sealer: &mut Sealer<'_>,
 ) -> Result<Encrypted, EncryptError> {
-    let expanded = prepare(document, sealer)?;
+    let expanded = prepare(&document, sealer)?;
     let (text, report) = match expanded {
         None => seal(document, metadata, sealer, None, None)?,
         Some((text, aliases)) => {
             let again = reparse(document.format(), &text)?;
-            let (text, mut report) = seal(&again, metadata, sealer, None, None)?;
+            drop(document);
+            let (text, mut report) = seal(again, metadata, sealer, None, None)?;
             report.expanded_aliases = aliases;
             (text, report)
         }
@@ -154,7 +155,7 @@ pub struct Previous<'a> {
 /// # Errors
 /// [`EncryptError`].
 pub fn reencrypt(
-    document: &Document<'_>,
+    document: Document<'_>,
     previous: Previous<'_>,
     sealer: &mut Sealer<'_>,
 ) -> Result<Option<Encrypted>, EncryptError> {
@@ -167,17 +168,17 @@ pub fn reencrypt(
     if document.source() == *decrypted.text {
         return Ok(None);
     }
-    let expanded = prepare(document, sealer)?;
+    let expanded = prepare(&document, sealer)?;
     let reuse = decrypted.reuse;
     let mut metadata = metadata.clone();
-    let again = |document: &Document<'_>, aliases: usize| {
+    let again = |document: Document<'_>, aliases: usize| {
         let (text, mut report) = seal(document, &mut metadata, sealer, Some(reuse), Some(old))?;
         report.expanded_aliases = aliases;
         Ok::<_, EncryptError>(Encrypted { text, report })
     };
     let encrypted = match expanded {
         None => again(document, 0)?,
-        Some((text, aliases)) => again(&reparse(document.format(), &text)?, aliases)?,
+        Some((text, aliases)) => again(reparse(document.format(), &text)?, aliases)?,
     };
     let changed = encrypted.report.fresh > 0 || !same_but_for_the_seal(&encrypted.text, old);
     Ok(changed.then_some(encrypted))
@@ -202,6 +203,7 @@ fn prepare(
             },
         );
     }
+    refuse_doubtful(document, sealer.selection)?;
     expand_aliases(document, sealer.selection, sealer.allow_clear)
 }
 
@@ -212,7 +214,7 @@ fn reparse(format: Format, text: &str) -> Result<Document<'_>, EncryptError> {
 /// Seals the leaves, sets `lastmodified` and `mac`, and puts the metadata in: the block of `old` if it can be moved, else
 /// a new one.
 fn seal(
-    document: &Document<'_>,
+    document: Document<'_>,
     metadata: &mut Metadata,
     sealer: &mut Sealer<'_>,
     reuse: Option<Reuse>,
@@ -226,7 +228,7 @@ fn seal(
         fresh,
         clear,
         tokens_as_text,
-    } = seal_leaves(document, sealer.selection, &cipher, reuse, sealer.random)?;
+    } = seal_leaves(&document, sealer.selection, &cipher, reuse, sealer.random)?;
     if sealed == 0 && !clear.is_empty() && !sealer.allow_clear {
         return Err(EncryptError::NothingSealed { clear });
     }
@@ -234,11 +236,11 @@ fn seal(
     let (format, source, nodes) = (document.format(), document.source(), document.nodes());
     let block = match old.and_then(|old| moved_block(old, metadata)) {
         Some(block) => block,
-        None => new_block(document, metadata),
+        None => new_block(&document, metadata),
     };
     edits.extend(format::attach(format, source, nodes, &block));
     let text = std::mem::take(&mut *splice(source, &edits)?);
-    drop(edits);
+    drop((edits, document));
     prove(format, &text, metadata, sealer.key)?;
     Ok((
         text,

@@ -48,7 +48,6 @@ pub fn seal_leaves(
     reuse: Option<Reuse>,
     random: &mut dyn Random,
 ) -> Result<SealedLeaves, EncryptError> {
-    refuse_doubtful(document, selection)?;
     let kept = match reuse {
         Some(reuse) => Some(reuse.plan(marks(document, selection)?)),
         None => None,
@@ -92,7 +91,13 @@ pub fn seal_leaves(
 }
 
 /// Refuses a comment that decides what is sealed, but not for every reader the same.
-fn refuse_doubtful(document: &Document<'_>, selection: &Selection) -> Result<(), EncryptError> {
+///
+/// # Errors
+/// [`EncryptError::DoubtfulComment`] at the first such comment.
+pub(super) fn refuse_doubtful(
+    document: &Document<'_>,
+    selection: &Selection,
+) -> Result<(), EncryptError> {
     let (Rule::EncryptedCommentRegex(pattern) | Rule::UnencryptedCommentRegex(pattern)) =
         selection.rule()
     else {
@@ -156,7 +161,7 @@ impl LeafSealer<'_, '_> {
             self.result.tokens_as_text.push(path.to_string());
         }
         let token = self.token(&value, kind, path);
-        self.put(node, &token);
+        self.put(node, token);
         self.result.sealed += 1;
         Ok(())
     }
@@ -180,7 +185,7 @@ impl LeafSealer<'_, '_> {
         if clears(&token) {
             return Err(EncryptError::TokenMatchesRule(node.span));
         }
-        self.put(node, &token);
+        self.put(node, token);
         Ok(())
     }
 
@@ -199,7 +204,7 @@ impl LeafSealer<'_, '_> {
         self.cipher.seal(&plaintext, kind, additional_data, &iv)
     }
 
-    fn put(&mut self, node: &Node, token: &str) {
+    fn put(&mut self, node: &Node, token: String) {
         let (format, source) = (self.document.format(), self.document.source());
         format::write_token(format, source, node, token, &mut self.result.edits);
     }

@@ -131,7 +131,7 @@ fn tokens_replace_values_and_comment_texts() {
     let nodes = scan(source).unwrap();
     let edits: Vec<_> = nodes[1..]
         .iter()
-        .map(|node| write_token(node, TOKEN))
+        .map(|node| write_token(node, TOKEN.to_owned()))
         .collect();
     assert_eq!(
         *splice(source, &edits).unwrap(),

@@ -258,7 +258,11 @@ fn tokens_go_inside_the_quotes_that_are_there() {
     ] {
         let source = format!("a ={rest}");
         let nodes = scan(&source).unwrap();
-        let result = splice(&source, &[write_token(&source, &nodes[2], TOKEN)]).unwrap();
+        let result = splice(
+            &source,
+            &[write_token(&source, &nodes[2], TOKEN.to_owned())],
+        )
+        .unwrap();
         assert_eq!(*result, format!("a ={}", expected.replace('T', TOKEN)));
         assert_eq!(shape(&result)[1], format!("a={TOKEN}"));
     }

@@ -330,7 +330,10 @@ fn values_are_written_with_the_fewest_escapes() {
 fn tokens_are_quoted_whatever_stood_there() {
     let source = r#"{"a": 1, "b": "x"}"#;
     let nodes = scan(source).unwrap();
-    let edits = [write_token(&nodes[1], TOKEN), write_token(&nodes[2], TOKEN)];
+    let edits = [
+        write_token(&nodes[1], TOKEN.to_owned()),
+        write_token(&nodes[2], TOKEN.to_owned()),
+    ];
     let expected = format!("{{\"a\": \"{TOKEN}\", \"b\": \"{TOKEN}\"}}");
     assert_eq!(*splice(source, &edits).unwrap(), expected);
 }

@@ -19,14 +19,14 @@ use crate::span::Span;
 use crate::value::{Value, float_text};
 
 /// See [`super::write_token`].
-pub(super) fn token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
+pub(super) fn token(source: &str, node: &Node, token: String, edits: &mut Vec<Edit>) {
     if node.kind == Kind::Comment {
         edits.push(Edit::new(node.inner, token));
         return;
     }
     remove_tag(source, node, edits);
     match (node.form, node.flow) {
-        (Form::Literal | Form::Folded, _) => block_token(source, node, token, edits),
+        (Form::Literal | Form::Folded, _) => block_token(source, node, &token, edits),
         (Form::Single, true) => edits.push(Edit::new(node.inner, format!("{token} "))),
         (Form::Single | Form::Double, _) => edits.push(Edit::new(node.inner, token)),
         (_, true) => edits.push(Edit::new(node.span, format!("'{token}'"))),
@@ -479,7 +479,7 @@ mod tests {
 
     fn sealed(source: &str) -> String {
         let mut edits = Vec::new();
-        write_token(source, &last(source), TOKEN, &mut edits);
+        write_token(source, &last(source), TOKEN.to_owned(), &mut edits);
         splice(source, &edits).unwrap().to_string()
     }
 

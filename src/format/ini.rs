@@ -89,17 +89,14 @@ pub fn header_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
 /// Whether this comment stands behind a section header: a name ends at the last `]` of its line, so no token can.
 #[must_use]
 pub fn is_behind_header(source: &str, node: &Node) -> bool {
+    if node.kind != Kind::Comment || !node.inline {
+        return false;
+    }
     let before = source.get(..node.span.start()).unwrap_or_default();
-    node.kind == Kind::Comment
-        && node.inline
-        && before.trim_end_matches([' ', '\t']).ends_with(']')
-        && {
-            let line = before.rfind('\n').map_or(0, |at| at + 1);
-            let line = before.get(line..).unwrap_or_default();
-            line.trim_start_matches('\u{feff}')
-                .trim_start()
-                .starts_with('[')
-        }
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('[')
 }
 
 /// Puts `token` inside the quotes that are there, or in place of a comment's text. The lines of a long value or comment

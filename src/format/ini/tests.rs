@@ -196,7 +196,7 @@ fn adjacent_comment_lines_are_one_comment() {
 
 #[test]
 fn a_comment_behind_a_header_is_no_place_for_a_token() {
-    let source = "; above\n[a] ; behind\nb = c ; d\n[ e] x]# f\n";
+    let source = "; above\n[a] ; behind\nb = c ; d\n[ e] x]g # f\n";
     assert_eq!(
         shape(source),
         [

@@ -87,10 +87,22 @@ fn block_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
     }
     let header = Span::new(node.span.start(), block.header.end);
     edits.push(Edit::new(header, header.of(source).replace('+', "-")));
-    let broken = source
-        .get(text_end..text_end + break_len(bytes, text_end))
-        .unwrap_or_default();
+    // Of the line breaks that go, the last one stays: it is the one that opening leaves alone.
+    let broken = last_break(source, text_end, node.inner.end());
     edits.push(Edit::new(node.inner, format!("{indent}{token}{broken}")));
+}
+
+/// The last line break between two places.
+fn last_break(source: &str, from: usize, to: usize) -> &str {
+    let (mut at, mut last) = (from, "");
+    while at < to {
+        let len = break_len(source.as_bytes(), at);
+        if len > 0 {
+            last = source.get(at..at + len).unwrap_or_default();
+        }
+        at += len.max(1);
+    }
+    last
 }
 
 /// Where the last line of a block's content ends, before the line breaks that `+` keeps.

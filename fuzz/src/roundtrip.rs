@@ -240,8 +240,14 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         )
     });
     let (mut then, mut now) = (content(&before), content(&after));
-    if before.nodes().iter().any(|node| is_core(node.tag)) {
-        // A comment behind a tag that goes may stand behind the value before it then: values and comments each in order.
+    // A comment behind a tag that goes may stand behind the value before it then.
+    let moves = |node: &Node| {
+        let gap = Span::new(node.props.end(), node.span.start().max(node.props.end()));
+        is_core(node.tag) && gap.of(text).contains('#')
+    };
+    let moved = before.nodes().iter().any(moves);
+    if moved {
+        // Values and comments are each in order.
         for content in [&mut then, &mut now] {
             content.sort_by_key(|(_, kind, _)| *kind == "comment");
         }
@@ -253,7 +259,8 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
     );
     // Blanks at the end that no line break ends belong to a block before them, or to nothing.
     let ragged = text.ends_with(' ');
-    if sealed.report.expanded_aliases > 0
+    if moved
+        || sealed.report.expanded_aliases > 0
         || format == Format::Yaml && (ragged || has_rare_breaks(text))
     {
         return;

@@ -152,6 +152,11 @@ impl LeafSealer<'_, '_> {
         let value = self.document.value(node)?;
         self.mac.feed(&value, true);
         let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
+            let grows = |(last, written): &(NodeId, Value<'_>)| *last == id && !written.is_empty();
+            if self.last.as_ref().is_some_and(grows) {
+                // Empty, but not when the metadata follows: without `+` it stays so.
+                self.put(node, String::new());
+            }
             return Ok(());
         };
         if aliased {

@@ -73,12 +73,13 @@ pub(super) fn tag(source: &str, props: Span) -> Option<Span> {
 
 /// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
 fn block_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
-    let bytes = source.as_bytes();
     let Some(block) = Block::of(source, node) else {
         edits.push(Edit::new(node.inner, token));
         return;
     };
-    let indent = " ".repeat(block.indent);
+    // The empty text has no line.
+    let columns = if token.is_empty() { 0 } else { block.indent };
+    let indent = " ".repeat(columns);
     let text_end = content_end(source, node.inner);
     if block.header.chomp != Chomp::Keep {
         let text = Span::new(node.inner.start(), text_end);

@@ -138,8 +138,8 @@ impl Block {
         let all_blank = node
             .inner
             .of(source)
-            .bytes()
-            .all(|byte| matches!(byte, b' ' | b'\n' | b'\r'));
+            .chars()
+            .all(|c| matches!(c, ' ' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}'));
         let indent = if header.indent == 0 && all_blank {
             parent + 2
         } else {

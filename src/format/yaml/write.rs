@@ -353,7 +353,9 @@ impl Place {
         let content = text.trim_end_matches('\n');
         let breaks = text.len() - content.len();
         let chomp = self.chomp(breaks, content.is_empty());
-        let indicator = if self.explicit || needs_indicator(text) {
+        // A comment behind could be taken for the first line.
+        let lineless = content.is_empty() && self.indented_behind(bytes);
+        let indicator = if self.explicit || lineless || needs_indicator(text) {
             let columns = self.indent.checked_sub(self.parent)?;
             if !(1..=9).contains(&columns) {
                 return None;
@@ -401,6 +403,11 @@ impl Place {
             (1, Some(Chomp::Clip) | None) if !empty => Chomp::Clip,
             _ => Chomp::Keep,
         }
+    }
+
+    /// Whether the line that follows begins with a blank.
+    fn indented_behind(&self, bytes: &[u8]) -> bool {
+        byte(bytes, self.end + break_len(bytes, self.end)) == b' '
     }
 
     /// Whether an empty line follows, which `+` would make part of the value.

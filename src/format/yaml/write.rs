@@ -354,7 +354,7 @@ impl Place {
         let breaks = text.len() - content.len();
         let chomp = self.chomp(breaks, content.is_empty());
         // A comment behind could be taken for the first line.
-        let lineless = content.is_empty() && self.indented_behind(bytes);
+        let lineless = content.is_empty() && self.comment_behind(bytes);
         let indicator = if self.explicit || lineless || needs_indicator(text) {
             let columns = self.indent.checked_sub(self.parent)?;
             if !(1..=9).contains(&columns) {
@@ -405,9 +405,14 @@ impl Place {
         }
     }
 
-    /// Whether the line that follows begins with a blank.
-    fn indented_behind(&self, bytes: &[u8]) -> bool {
-        byte(bytes, self.end + break_len(bytes, self.end)) == b' '
+    /// Whether an indented comment is the line that follows.
+    fn comment_behind(&self, bytes: &[u8]) -> bool {
+        let start = self.end + break_len(bytes, self.end);
+        let mut at = start;
+        while byte(bytes, at) == b' ' {
+            at += 1;
+        }
+        at > start && byte(bytes, at) == b'#'
     }
 
     /// Whether an empty line follows, which `+` would make part of the value.

@@ -283,6 +283,7 @@ fn block(
     };
     let header = Span::new(node.span.start(), block.header.end);
     let place = Place {
+        start: node.inner.start(),
         end: node.inner.end(),
         parent: block.parent,
         indent: block.indent,
@@ -313,6 +314,7 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
     let dash = key.of(source) == "-" && is_blank(bytes, key.end());
     let parent = parent_indent(source, node.span, node.key);
     let place = Place {
+        start: node.span.end(),
         end: node.span.end(),
         parent,
         indent: parent + if dash { 2 } else { 4 },
@@ -328,7 +330,8 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
 
 /// Where a block is written.
 struct Place {
-    /// End of what it replaces.
+    /// What its lines replace.
+    start: usize,
     end: usize,
     parent: usize,
     indent: usize,
@@ -365,7 +368,9 @@ impl Place {
             String::new()
         };
         let blank_behind = chomp == Chomp::Keep && self.blank_line_behind(bytes);
-        if !can_be_block(text) || blank_behind || self.ends_text && breaks > 0 {
+        // A line feed behind a lone carriage return would be one line break with it.
+        let after_return = byte(bytes, self.start.saturating_sub(1)) == b'\r';
+        if !can_be_block(text) || blank_behind || after_return || self.ends_text && breaks > 0 {
             return None;
         }
         let sign = match chomp {

@@ -57,6 +57,7 @@ pub fn open_leaves(
         edits: Vec::with_capacity(leaves(document)),
         warnings: Vec::new(),
         reuse: remember.then(Reuse::default),
+        neighbours: Neighbours::default(),
         effort: document.source().len().saturating_mul(COMMENT_EFFORT),
     };
     let mut tracker = Tracker::new(selection);
@@ -109,6 +110,7 @@ struct Opener<'d, 's> {
     edits: Vec<Edit>,
     warnings: Vec<Warning>,
     reuse: Option<Reuse>,
+    neighbours: Neighbours,
     /// What is left of [`COMMENT_EFFORT`], in bytes.
     effort: usize,
 }
@@ -245,10 +247,7 @@ impl Opener<'_, '_> {
             return Ok(Some((own.to_owned(), bytes)));
         }
         let nodes = self.document.nodes();
-        let is_leaf = |&id: &NodeId| nodes.get(id).is_some_and(|node| node.kind == Kind::Scalar);
-        let window = |ids: &mut dyn Iterator<Item = NodeId>| ids.take(COMMENT_PLACES).find(is_leaf);
-        let before = window(&mut (0..id).rev());
-        let behind = window(&mut (id + 1..nodes.len()));
+        let (before, behind) = self.neighbours.of(nodes, id);
         for leaf in before.into_iter().chain(behind) {
             self.effort = self.effort.saturating_sub(depth(nodes, leaf));
             if self.effort == 0 {
@@ -271,6 +270,35 @@ impl Opener<'_, '_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// The scalars before and behind a node that is no scalar, found in linear time for nodes in ascending order.
+#[derive(Debug, Default)]
+struct Neighbours {
+    /// Up to where scalars were looked for.
+    seen: NodeId,
+    before: Option<NodeId>,
+    behind: Option<NodeId>,
+}
+
+impl Neighbours {
+    fn of(&mut self, nodes: &[Node], id: NodeId) -> (Option<NodeId>, Option<NodeId>) {
+        while self.seen < nodes.len() && self.behind.is_none_or(|behind| behind < id) {
+            if nodes
+                .get(self.seen)
+                .is_some_and(|node| node.kind == Kind::Scalar)
+            {
+                self.before = self.behind;
+                self.behind = Some(self.seen);
+            }
+            self.seen += 1;
+        }
+        match self.behind.filter(|&behind| behind < id) {
+            // There is none behind.
+            Some(last) => (Some(last), None),
+            None => (self.before, self.behind),
+        }
     }
 }
 

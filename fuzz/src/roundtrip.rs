@@ -240,10 +240,10 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
         )
     });
     let (mut then, mut now) = (content(&before), content(&after));
-    // A comment behind a tag that goes may stand behind the value before it then.
+    // A comment behind a tag that goes may stand behind the value before it then; a line break stays.
     let moves = |node: &Node| {
         let gap = Span::new(node.props.end(), node.span.start().max(node.props.end()));
-        is_core(node.tag) && gap.of(text).contains('#')
+        is_core(node.tag) && gap.of(text).contains(['#', '\n', '\r'])
     };
     let moved = before.nodes().iter().any(moves);
     if moved {

@@ -55,11 +55,14 @@ fn read_groups(
         for group in &grouped {
             group.mapping()?;
             let mut keys = read_group(group)?;
-            keys.extend(
-                group
-                    .entries(is_foreign)
-                    .flat_map(|(list, tree)| foreign(&list, &tree)),
-            );
+            for (list, tree) in group.entries(is_foreign) {
+                if grouped.len() == 1 && !is_list_of_keys(&tree) {
+                    // A single group is written at the top, where only lists of keys are taken for recipients.
+                    unknown.push((list, tree));
+                } else {
+                    keys.extend(foreign(&list, &tree));
+                }
+            }
             groups.push(keys);
         }
     } else {

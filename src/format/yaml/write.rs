@@ -230,8 +230,9 @@ fn whole(source: &str, node: &Node, text: &str, edits: &mut Vec<Edit>) {
         return;
     };
     let indicators = Span::new(node.span.start(), header.end);
-    // Only a block may begin in the column of its key, and only at the top.
-    let pad = if column(bytes, indicators.start()) == 0 {
+    // Only a block may begin in the column of its key.
+    let parent = parent_indent(source, node.span, node.key);
+    let pad = if column(bytes, indicators.start()) <= parent {
         "  "
     } else {
         ""

@@ -166,7 +166,8 @@ pub(super) fn detach(source: &str, nodes: &[Node]) -> Detached {
                 continue;
             }
             if root_node.flow {
-                detached.edits.push(out_of_braces(source, entry));
+                let before = nodes.get(root..id).unwrap_or_default();
+                detached.edits.push(out_of_braces(source, before, entry));
                 continue;
             }
             let (span, removed) = lines_of(source, entry);
@@ -225,8 +226,8 @@ fn last_break(source: &str, at: usize) -> usize {
         .map_or(0, |newline| newline.len())
 }
 
-/// Removes an entry of a flow mapping with one comma.
-fn out_of_braces(source: &str, entry: &Node) -> Edit {
+/// Removes an entry of a flow mapping, behind these nodes, with one comma.
+fn out_of_braces(source: &str, nodes: &[Node], entry: &Node) -> Edit {
     let bytes = source.as_bytes();
     let key = entry.key.unwrap_or(entry.span);
     let (start, end) = (key.start(), entry.span.end());
@@ -244,15 +245,21 @@ fn out_of_braces(source: &str, entry: &Node) -> Edit {
         }
         return Edit::remove(Span::new(start, after));
     }
+    // What a comment ends with is no comma.
+    let comments = nodes.iter().filter(|node| node.kind == Kind::Comment);
+    let ends = comments
+        .map(|node| node.span.end())
+        .filter(|&end| end <= start);
+    let floor = ends.max().unwrap_or(0);
     let mut before = start;
-    while before > 0
+    while before > floor
         && (is_blank(bytes, before - 1) || matches!(byte(bytes, before - 1), b'\n' | b'\r'))
     {
         before -= 1;
     }
     match before
         .checked_sub(1)
-        .filter(|&comma| byte(bytes, comma) == b',')
+        .filter(|&comma| before > floor && byte(bytes, comma) == b',')
     {
         Some(comma) => Edit::remove(Span::new(comma, end)),
         None => Edit::remove(Span::new(start, end)),

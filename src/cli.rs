@@ -13,14 +13,18 @@ mod encrypt;
 mod entropy;
 mod exit;
 mod filestatus;
+mod git;
 mod identities;
 mod init;
 mod io;
+mod merge;
 mod private;
 mod report;
+mod repository;
 mod sealed;
 mod services;
 mod target;
+mod versions;
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -74,6 +78,9 @@ enum Verb {
     Decrypt(decrypt::Decrypt),
     Edit(Box<edit::Edit>),
     Filestatus(filestatus::Filestatus),
+    Git(git::Git),
+    Merge(Box<merge::Merge>),
+    Mergetool(merge::Mergetool),
 }
 
 /// Runs the program with the arguments, environment and streams of the process.
@@ -120,6 +127,9 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Decrypt(arguments) => decrypt::run(context, &arguments),
         Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
+        Verb::Git(arguments) => git::run(context, &arguments, config),
+        Verb::Merge(arguments) => merge::run(context, &arguments),
+        Verb::Mergetool(arguments) => merge::run_all(context, &arguments),
     }
 }
 

@@ -9,6 +9,8 @@
 pub mod binary;
 pub mod decrypt;
 pub mod encrypt;
+pub mod mask;
+pub mod merge;
 pub mod open;
 pub mod reuse;
 pub mod seal;

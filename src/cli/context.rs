@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) interactive: bool,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether nobody is to be asked for a passphrase, though there may be a terminal.
+    quiet: bool,
 }
 
 impl Context {
@@ -46,6 +48,7 @@ impl Context {
                 getrandom::fill(bytes).map_err(|error| io::Error::other(error.to_string()))
             }),
             interactive: stdin.is_terminal() && stderr.is_terminal(),
+            quiet: false,
             colour: anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never,
             stdin: Some(Box::new(stdin.lock())),
             stdout: Box::new(io::stdout()),
@@ -91,6 +94,17 @@ impl Context {
         }
         xdg.filter(|dir| dir.is_absolute())
             .or_else(|| Some(self.home_dir()?.join(".config")))
+    }
+
+    /// From now on nobody is asked anything: this runs inside another program.
+    pub(crate) fn ask_nobody(&mut self) {
+        self.interactive = false;
+        self.quiet = true;
+    }
+
+    /// Whether nobody is to be asked for a passphrase.
+    pub(crate) fn asks_nobody(&self) -> bool {
+        self.quiet
     }
 
     /// The present instant.
@@ -287,6 +301,7 @@ pub(crate) mod testing {
             stderr: Box::new(stderr.clone()),
             interactive: false,
             colour: false,
+            quiet: false,
         };
         (context, stdout, stderr)
     }

@@ -225,22 +225,26 @@ fn without_metadata(edited: &Source, sealed: &Sealed<'_>) -> Result<Zeroizing<Ve
 }
 
 /// One file in the editor, from the first look to the last.
-struct Session<'a> {
+pub(crate) struct Session<'a> {
     /// The file.
-    file: &'a Path,
+    pub(crate) file: &'a Path,
     /// What it holds; `None` if it does not exist yet.
-    before: Option<&'a [u8]>,
+    pub(crate) before: Option<&'a [u8]>,
     /// What the editor shows at first.
-    shown: Zeroizing<Vec<u8>>,
+    pub(crate) shown: Zeroizing<Vec<u8>>,
     /// With what a text is kept that cannot be sealed value by value.
-    key: &'a DataKey,
-    metadata: &'a Metadata,
+    pub(crate) key: &'a DataKey,
+    /// Who can open such a text.
+    pub(crate) metadata: &'a Metadata,
 }
 
 impl Session<'_> {
     /// Lets the user edit until `seal` takes the text, then puts the result in the place of the file. `seal` gives
     /// `None` if nothing would change.
-    fn run(
+    ///
+    /// # Errors
+    /// The [`Failure`] to report; [`Exit::Unchanged`] if nothing was changed.
+    pub(crate) fn run(
         &self,
         context: &mut Context,
         mut seal: impl FnMut(&mut Context, Zeroizing<Vec<u8>>) -> Result<Option<String>, Failure>,

@@ -461,7 +461,8 @@ pub(crate) fn new_key(
     Ok((key, metadata))
 }
 
-fn not_wrapped(error: &NotWrapped) -> Failure {
+/// Everybody a data key could not be wrapped for.
+pub(crate) fn not_wrapped(error: &NotWrapped) -> Failure {
     let failure = Failure::new(
         Exit::Failed,
         format!("could not generate data key: {error}"),

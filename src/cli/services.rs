@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use sops_rs::keys::KeyService;
-use sops_rs::keys::age::AgeService;
+use sops_rs::keys::age::{AgeService, NoPrompt, Prompt};
 
 use super::context::Context;
 use super::identities::{Places, System, Terminal};
@@ -22,7 +22,12 @@ impl Services {
     pub(crate) fn new(context: &Context) -> Self {
         let variables = |name: &str| context.environment().get(OsStr::new(name)).cloned();
         let places = Places::collect(&variables, System::current());
-        let age = AgeService::new(places.sources(), Arc::new(Terminal));
+        let prompt: Arc<dyn Prompt> = if context.asks_nobody() {
+            Arc::new(NoPrompt)
+        } else {
+            Arc::new(Terminal)
+        };
+        let age = AgeService::new(places.sources(), prompt);
         Self { age, places }
     }
 

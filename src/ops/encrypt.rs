@@ -11,6 +11,7 @@ use crate::format::{self, Format};
 use crate::metadata::{Metadata, SOPS_VERSION, flat};
 use crate::node::{NodeId, ScanError};
 use crate::ops::decrypt::{Decrypted, check};
+use crate::ops::open::open_leaves;
 use crate::ops::reuse::Reuse;
 use crate::ops::seal::{SealedLeaves, expand_aliases, refuse_doubtful, seal_leaves};
 use crate::random::Random;
@@ -251,6 +252,76 @@ fn seal(
             tokens_as_text,
         },
     ))
+}
+
+/// Seals `document`, which stands for no earlier file, with tokens that are kept and the metadata block of `old`.
+///
+/// # Errors
+/// [`EncryptError`].
+pub(super) fn seal_anew(
+    document: Document<'_>,
+    metadata: &mut Metadata,
+    sealer: &mut Sealer<'_>,
+    reuse: Reuse,
+    old: Option<&Document<'_>>,
+) -> Result<Encrypted, EncryptError> {
+    let expanded = prepare(&document, sealer)?;
+    let (text, aliases) = match expanded {
+        None => (seal(document, metadata, sealer, Some(reuse), old)?, 0),
+        Some((text, aliases)) => {
+            let again = reparse(document.format(), &text)?;
+            (seal(again, metadata, sealer, Some(reuse), old)?, aliases)
+        }
+    };
+    let (text, mut report) = text;
+    report.expanded_aliases = aliases;
+    Ok(Encrypted { text, report })
+}
+
+/// Seals the leaves of `document` and puts `metadata` in as it is: its MAC is not made, so nobody takes the result for a
+/// file in order. Also gives the tokens that it has.
+///
+/// # Errors
+/// [`EncryptError`].
+pub(super) fn seal_unsigned(
+    document: &Document<'_>,
+    metadata: &Metadata,
+    sealer: &mut Sealer<'_>,
+    reuse: Reuse,
+) -> Result<(String, Reuse), EncryptError> {
+    let expanded = prepare(document, sealer)?;
+    let again;
+    let document = match &expanded {
+        None => document,
+        Some((text, _)) => {
+            again = reparse(document.format(), text)?;
+            &again
+        }
+    };
+    let cipher = Cipher::new(sealer.key)?;
+    let leaves = seal_leaves(
+        document,
+        sealer.selection,
+        &cipher,
+        Some(reuse),
+        sealer.random,
+    )?;
+    let mut edits = leaves.edits;
+    let block = new_block(document, metadata);
+    edits.extend(format::attach(
+        document.format(),
+        document.source(),
+        document.nodes(),
+        &block,
+    ));
+    let text = std::mem::take(&mut *splice(document.source(), &edits)?);
+    drop(edits);
+    let sealed = Document::parse(document.format(), &text)
+        .map_err(|error| EncryptError::Unreadable(error.to_string()))?;
+    let opened = open_leaves(&sealed, sealer.selection, &cipher, false, true)
+        .map_err(|error| EncryptError::Unreadable(error.to_string()))?;
+    drop(sealed);
+    Ok((text, opened.reuse))
 }
 
 /// Opens what was just sealed, as any reader would, so that no file is ever replaced by one that cannot be opened again.

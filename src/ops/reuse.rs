@@ -11,7 +11,7 @@ use crate::cipher::Token;
 use crate::value::Type;
 
 /// What a token stands for: a digest of the place, the type and the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark([u8; 32]);
 
 impl Mark {
@@ -28,10 +28,12 @@ impl Mark {
 }
 
 /// The tokens of one sealed file by what they stand for, in the order in which they stand there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Reuse {
     /// No token for those that SOPS could not write again (another IV length): they are sealed anew.
     tokens: Vec<(Mark, Option<String>)>,
+    /// Tokens of other files with the same data key, for leaves that this one does not have.
+    others: Vec<(Mark, Option<String>)>,
 }
 
 impl Reuse {
@@ -39,6 +41,14 @@ impl Reuse {
     pub fn remember(&mut self, mark: Mark, token: &Token<'_>) {
         let kept = token.has_standard_iv().then(|| token.text().to_owned());
         self.tokens.push((mark, kept));
+    }
+
+    /// Also knows the tokens of another file with the same data key; those of this one come first.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.others.extend(other.tokens);
+        self.others.extend(other.others);
+        self
     }
 
     /// Finds the tokens of the changed file, of which `marks` are all that is to be sealed, in order.
@@ -65,6 +75,14 @@ impl Reuse {
             (mark, token.flatten())
         }));
         planned.extend(unchanged);
+        let mut others: HashMap<Mark, VecDeque<String>> = HashMap::new();
+        for (mark, token) in self.others {
+            others.entry(mark).or_default().extend(token);
+        }
+        for (mark, token) in &mut planned {
+            let other = || others.get_mut(mark).and_then(VecDeque::pop_front);
+            *token = token.take().or_else(other);
+        }
         Plan {
             planned: planned.into(),
         }

@@ -1,0 +1,66 @@
+//! What comes of merging three plaintexts.
+
+use super::{Base, Merged, merge};
+use crate::document::Document;
+use crate::format::Format;
+use crate::ops::merge::{Markers, Side};
+
+fn merged(format: Format, base: &str, ours: &str, theirs: &str) -> Merged {
+    let [base, ours, theirs] =
+        [base, ours, theirs].map(|text| Document::parse(format, text).unwrap());
+    merge(Base::Known(&base), &ours, &theirs)
+}
+
+/// The result, which must be the same in both directions; with markers if there are contradictions.
+#[track_caller]
+fn both_ways(format: Format, base: &str, ours: &str, theirs: &str) -> String {
+    let one = merged(format, base, ours, theirs);
+    let other = merged(format, base, theirs, ours);
+    assert_eq!(one.is_clean(), other.is_clean());
+    if one.is_clean() {
+        assert_eq!(*one.text(Side::Ours), *other.text(Side::Ours));
+    }
+    let markers = Markers {
+        size: 7,
+        ours: "ours".into(),
+        base: "base".into(),
+        theirs: "theirs".into(),
+    };
+    one.marked(&markers).to_string()
+}
+
+#[track_caller]
+fn yaml(base: &str, ours: &str, theirs: &str) -> String {
+    both_ways(Format::Yaml, base, ours, theirs)
+}
+
+#[test]
+fn neighbours_do_not_contradict_each_other() {
+    let base = "a: 1\nb: 2\nc: 3\n";
+    assert_eq!(
+        yaml(base, "a: 9\nb: 2\nc: 3\n", "a: 1\nb: 8\nc: 3\n"),
+        "a: 9\nb: 8\nc: 3\n"
+    );
+    assert_eq!(
+        yaml(base, "a: 9\nb: 2\nc: 3\n", "b: 2\nc: 3\nd: 4\n"),
+        "<<<<<<< ours\na: 9\n||||||| base\na: 1\n=======\n>>>>>>> theirs\nb: 2\nc: 3\nd: 4\n"
+    );
+}
+
+#[test]
+fn what_both_add_at_one_place_is_kept() {
+    let base = "a: 1\n";
+    assert_eq!(
+        yaml(base, "a: 1\nb: 2\n", "a: 1\nc: 3\n"),
+        "a: 1\nb: 2\nc: 3\n"
+    );
+    assert_eq!(yaml(base, "a: 1\nb: 2\n", "a: 1\nb: 2\n"), "a: 1\nb: 2\n");
+    assert_eq!(
+        yaml(
+            "m:\n  a: 1\n",
+            "m:\n  a: 1\n  # two\n  b: 2\n",
+            "m:\n  a: 1\n  c: 3\nn: 4\n"
+        ),
+        "m:\n  a: 1\n  # two\n  b: 2\n  c: 3\nn: 4\n"
+    );
+}

@@ -1,0 +1,393 @@
+//! Which rows the result has, and in which order.
+//!
+//! Rows that are the same in all versions stay. Between them, what one side changed is taken; where both did, the rows are
+//! merged one by one as the entries they are about, so that neighbours do not conflict and what both added is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::align::align;
+use super::entries::{Entries, EntryId};
+use super::fate::{Fate, Fates};
+use super::rows::{About, Row, Rows};
+use super::three::{Side, Three};
+
+/// A piece of the result.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    /// A row of one side, with every value merged.
+    Row(Side, usize),
+    /// Rows that the sides changed in ways that contradict each other, of each side.
+    Clash(Three<Range<usize>>),
+}
+
+/// What is known of the three versions.
+pub(super) struct Weaver<'m> {
+    pub(super) rows: &'m Three<Rows>,
+    pub(super) entries: &'m Entries,
+    pub(super) fates: &'m Fates,
+}
+
+impl Weaver<'_> {
+    /// The result.
+    pub(super) fn weave(&self) -> Vec<Piece> {
+        let marks = Three::of(|side| marks(&self.rows.get(side).list));
+        let ours = align(&marks.base, &marks.ours);
+        let theirs = align(&marks.base, &marks.theirs);
+        let mut pieces = Vec::new();
+        let mut from = Three::<usize>::default();
+        let partners = ours.iter().zip(&theirs).enumerate();
+        for (base, (ours, theirs)) in partners {
+            let (Some(ours), Some(theirs)) = (*ours, *theirs) else {
+                continue;
+            };
+            let to = Three { base, ours, theirs };
+            self.changed(&between(&from, &to), &marks, &mut pieces);
+            pieces.push(Piece::Row(Side::Ours, ours));
+            from = Three {
+                base: base + 1,
+                ours: ours + 1,
+                theirs: theirs + 1,
+            };
+        }
+        let to = Three::of(|side| marks.get(side).len());
+        self.changed(&between(&from, &to), &marks, &mut pieces);
+        pieces
+    }
+
+    /// Two versions without a common one: every difference is a clash.
+    pub(super) fn weave_without_base(&self) -> Vec<Piece> {
+        let marks = Three::of(|side| marks(&self.rows.get(side).list));
+        let mut pieces = Vec::new();
+        let (mut from, mut from_theirs) = (0, 0);
+        let ends = [(marks.ours.len(), Some(marks.theirs.len()))];
+        let partners = align(&marks.ours, &marks.theirs)
+            .into_iter()
+            .enumerate()
+            .chain(ends);
+        for (ours, theirs) in partners {
+            let Some(theirs) = theirs else { continue };
+            if from < ours || from_theirs < theirs {
+                pieces.push(Piece::Clash(Three {
+                    base: 0..0,
+                    ours: from..ours,
+                    theirs: from_theirs..theirs,
+                }));
+            }
+            if ours < marks.ours.len() {
+                pieces.push(Piece::Row(Side::Ours, ours));
+            }
+            (from, from_theirs) = (ours + 1, theirs + 1);
+        }
+        pieces
+    }
+
+    /// The rows between two that stay.
+    fn changed(
+        &self,
+        hunk: &Three<Range<usize>>,
+        marks: &Three<Vec<u64>>,
+        pieces: &mut Vec<Piece>,
+    ) {
+        let part = Three::of(|side| {
+            marks
+                .get(side)
+                .get(hunk.get(side).clone())
+                .unwrap_or_default()
+        });
+        if Side::ALL.iter().all(|side| part.get(*side).is_empty()) {
+            return;
+        }
+        let taken = part.choose().map(|side| {
+            hunk.get(side)
+                .clone()
+                .map(|row| Piece::Row(side, row))
+                .collect::<Vec<_>>()
+        });
+        let woven = taken.or_else(|| self.units(hunk));
+        match woven.filter(|woven| self.holds(hunk, woven)) {
+            Some(woven) => pieces.extend(woven),
+            None => pieces.push(Piece::Clash(hunk.clone())),
+        }
+    }
+
+    /// Whether rows do to entries what is to become of them: nothing is dropped that the other side changed, and nothing
+    /// stays that was removed.
+    fn holds(&self, hunk: &Three<Range<usize>>, woven: &[Piece]) -> bool {
+        let begun = |side: Side, row: usize| {
+            let rows = self.rows.get(side);
+            rows.row(row)
+                .map(|row| rows.entries_of(row))
+                .unwrap_or_default()
+        };
+        let stays = woven.iter().all(|piece| match piece {
+            Piece::Row(side, row) => {
+                begun(*side, *row)
+                    .iter()
+                    .all(|&entry| match self.fates.of(entry) {
+                        Fate::Kept(_) => true,
+                        Fate::Gone => false,
+                        Fate::Clash => self.fates.is_in_place(entry),
+                    })
+            }
+            Piece::Clash(_) => true,
+        });
+        let kept: HashSet<EntryId> = woven
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Row(side, row) => Some(begun(*side, *row)),
+                Piece::Clash(_) => None,
+            })
+            .flatten()
+            .copied()
+            .collect();
+        let dropped = hunk.base.clone().flat_map(|row| begun(Side::Base, row));
+        stays
+            && dropped
+                .filter(|entry| !kept.contains(entry))
+                .all(|&entry| self.fates.of(entry) != Fate::Clash)
+    }
+
+    /// Merges rows as the entries they are about; `None` if they contradict each other.
+    fn units(&self, hunk: &Three<Range<usize>>) -> Option<Vec<Piece>> {
+        let units = Three::of(|side| self.split(side, hunk.get(side).clone()));
+        let places = Three::of(|side| {
+            let numbered = units.get(side).iter().enumerate();
+            numbered
+                .map(|(at, unit)| (unit.about, at))
+                .collect::<HashMap<About, usize>>()
+        });
+        // Both have the same entries in the same order, or one of them has the order of the base.
+        let order = |side: Side, with: Side| -> Vec<About> {
+            let both = |unit: &&Unit| places.get(with).contains_key(&unit.about);
+            units
+                .get(side)
+                .iter()
+                .filter(both)
+                .map(|unit| unit.about)
+                .collect()
+        };
+        let first = if order(Side::Ours, Side::Theirs) == order(Side::Theirs, Side::Ours) {
+            Side::Ours
+        } else if order(Side::Ours, Side::Base) == order(Side::Base, Side::Ours) {
+            Side::Theirs
+        } else if order(Side::Theirs, Side::Base) == order(Side::Base, Side::Theirs) {
+            Side::Ours
+        } else {
+            return None;
+        };
+        let second = first.other();
+        let follows = runs(units.get(second), places.get(first));
+        let mut pieces = Vec::new();
+        let mut run: Vec<&Unit> = Vec::new();
+        let mut last = None;
+        for unit in units.get(first) {
+            let Some(place) = places.get(second).get(&unit.about) else {
+                run.push(unit);
+                continue;
+            };
+            self.join(&run, first, follows.get(&last), second, hunk, &mut pieces)?;
+            run.clear();
+            last = Some(unit.about);
+            let other = units.get(second).get(*place)?;
+            let base = places
+                .base
+                .get(&unit.about)
+                .and_then(|at| units.base.get(*at));
+            let mut sides = Three {
+                base,
+                ..Three::default()
+            };
+            *sides.get_mut(first) = Some(unit);
+            *sides.get_mut(second) = Some(other);
+            self.both(&sides, &mut pieces)?;
+        }
+        self.join(&run, first, follows.get(&last), second, hunk, &mut pieces)?;
+        Some(pieces)
+    }
+
+    /// The rows of a part as units: an entry, or an end, with the comments above it.
+    fn split(&self, side: Side, part: Range<usize>) -> Vec<Unit> {
+        let mut units = Vec::new();
+        let mut from = part.start;
+        for row in part.clone() {
+            let about = self
+                .rows
+                .get(side)
+                .row(row)
+                .map_or(About::Other, |row| row.about);
+            if matches!(about, About::Entry(_) | About::End(_)) {
+                units.push(Unit {
+                    about,
+                    above: from..row,
+                    row: Some(row),
+                });
+                from = row + 1;
+            }
+        }
+        if from < part.end {
+            units.push(Unit {
+                about: About::Other,
+                above: from..part.end,
+                row: None,
+            });
+        }
+        units
+    }
+
+    /// Adds what only one side has at a place: first what stands deeper, then by name, so that it does not matter which
+    /// side is which.
+    fn join(
+        &self,
+        run: &[&Unit],
+        side: Side,
+        other: Option<&Vec<&Unit>>,
+        other_side: Side,
+        hunk: &Three<Range<usize>>,
+        pieces: &mut Vec<Piece>,
+    ) -> Option<()> {
+        let one = self.wanted(run, side, hunk)?;
+        let two = self.wanted(
+            other.map(Vec::as_slice).unwrap_or_default(),
+            other_side,
+            hunk,
+        )?;
+        let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
+        loop {
+            let (from, unit) = match (one.peek(), two.peek()) {
+                (Some(a), Some(b)) if self.rank(a) <= self.rank(b) => (side, one.next()),
+                (_, Some(_)) => (other_side, two.next()),
+                (Some(_), None) => (side, one.next()),
+                (None, None) => return Some(()),
+            };
+            let unit = unit?;
+            pieces.extend(
+                unit.above
+                    .clone()
+                    .chain(unit.row)
+                    .map(|row| Piece::Row(from, row)),
+            );
+        }
+    }
+
+    fn rank(&self, unit: &Unit) -> (std::cmp::Reverse<usize>, String) {
+        match unit.about {
+            About::Entry(entry) => {
+                let depth = self.entries.get(entry).map_or(0, |entry| entry.depth);
+                (std::cmp::Reverse(depth), self.entries.path(entry))
+            }
+            About::End(entry) => {
+                let depth = self.entries.get(entry).map_or(0, |entry| entry.depth + 1);
+                (std::cmp::Reverse(depth), String::new())
+            }
+            About::Comment | About::Other => (std::cmp::Reverse(0), String::new()),
+        }
+    }
+
+    /// Those units of one side that the result has here; `None` if that cannot be told.
+    fn wanted<'u>(
+        &self,
+        run: &[&'u Unit],
+        side: Side,
+        hunk: &Three<Range<usize>>,
+    ) -> Option<Vec<&'u Unit>> {
+        let mut wanted = Vec::new();
+        for unit in run {
+            let entry = match unit.about {
+                About::Entry(entry) | About::End(entry) => entry,
+                About::Comment | About::Other => {
+                    let marks = |side: Side, part: Range<usize>| -> Vec<u64> {
+                        part.filter_map(|row| Some(self.rows.get(side).row(row)?.mark))
+                            .collect()
+                    };
+                    let base = self.split(Side::Base, hunk.base.clone());
+                    let base = base.last().filter(|unit| unit.row.is_none());
+                    match base.map(|unit| marks(Side::Base, unit.above.clone())) {
+                        None => wanted.push(*unit),
+                        Some(base) if base == marks(side, unit.above.clone()) => {}
+                        Some(_) => return None,
+                    }
+                    continue;
+                }
+            };
+            let there = |side: Side| self.rows.get(side).about(unit.about);
+            let elsewhere = there(side.other()).is_some();
+            match self.fates.of(entry) {
+                Fate::Gone => {}
+                Fate::Clash => return None,
+                Fate::Kept(_) if !elsewhere && there(Side::Base).is_none() => wanted.push(*unit),
+                // Moved by the other side: it stands there, if it is unchanged here.
+                Fate::Kept(_)
+                    if elsewhere && there(Side::Base).is_some_and(|at| hunk.base.contains(&at)) =>
+                {
+                    let mark =
+                        |side: Side, at: usize| self.rows.get(side).row(at).map(|row| row.mark);
+                    let unchanged = mark(side, unit.row?) == mark(Side::Base, there(Side::Base)?);
+                    if !unchanged {
+                        return None;
+                    }
+                }
+                Fate::Kept(_) => return None,
+            }
+        }
+        Some(wanted)
+    }
+
+    /// Adds a unit that both sides have here.
+    fn both(&self, units: &Three<Option<&Unit>>, pieces: &mut Vec<Piece>) -> Option<()> {
+        let mark = |side: Side, row: usize| self.rows.get(side).row(row).map(|row| row.mark);
+        let above = Three::of(|side| {
+            let rows = units
+                .get(side)
+                .map(|unit| unit.above.clone())
+                .unwrap_or_default();
+            rows.map(|row| mark(side, row)).collect::<Vec<_>>()
+        });
+        let comments = above.choose()?;
+        if let Some(unit) = units.get(comments) {
+            pieces.extend(unit.above.clone().map(|row| Piece::Row(comments, row)));
+        }
+        let row = Three::of(|side| units.get(side).and_then(|unit| mark(side, unit.row?)));
+        let side = row.choose()?;
+        pieces.extend(
+            units
+                .get(side)
+                .and_then(|unit| unit.row)
+                .map(|row| Piece::Row(side, row)),
+        );
+        Some(())
+    }
+}
+
+/// A row about an entry or an end, with the comments above it; or the comments at the end of a part.
+#[derive(Debug)]
+struct Unit {
+    about: About,
+    above: Range<usize>,
+    row: Option<usize>,
+}
+
+/// The units that the other side does not have here, by the unit before them that both have.
+fn runs<'u>(
+    units: &'u [Unit],
+    other: &HashMap<About, usize>,
+) -> HashMap<Option<About>, Vec<&'u Unit>> {
+    let mut runs: HashMap<Option<About>, Vec<&Unit>> = HashMap::new();
+    let mut last = None;
+    for unit in units {
+        if other.contains_key(&unit.about) {
+            last = Some(unit.about);
+        } else {
+            runs.entry(last).or_default().push(unit);
+        }
+    }
+    runs
+}
+
+fn marks(rows: &[Row]) -> Vec<u64> {
+    rows.iter().map(|row| row.mark).collect()
+}
+
+fn between(from: &Three<usize>, to: &Three<usize>) -> Three<Range<usize>> {
+    Three::of(|side| *from.get(side)..*to.get(side))
+}

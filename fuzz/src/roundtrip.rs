@@ -252,6 +252,12 @@ fn check_opened(format: Format, text: &str, opened: &str, sealed: &Encrypted) {
             content.sort_by_key(|(_, kind, text)| (*kind == "comment").then(|| text.clone()));
         }
     }
+    if sealed.report.expanded_aliases > 0 {
+        // A comment behind an alias stands behind a collection then, which is inside of it.
+        for content in [&mut then, &mut now] {
+            content.retain(|(_, kind, _)| *kind != "comment");
+        }
+    }
     assert_eq!(
         then, now,
         "values changed\n{text:?}\n{opened:?}\n{}",

@@ -8,24 +8,33 @@ use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{Value, to_seconds};
 
-const MARKERS: [&str; 4] = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+/// Length of the conflict marker of a version control system that a line begins with: seven or more equal characters,
+/// alone or before a blank; 0 if there is none.
+pub(super) fn marker_len(line: &[u8]) -> usize {
+    let Some(mark) = line.first().filter(|mark| b"<=>|".contains(mark)) else {
+        return 0;
+    };
+    let len = line.iter().take_while(|byte| *byte == mark).count();
+    let alone = line
+        .get(len)
+        .is_none_or(|behind| b" \t\r\n".contains(behind));
+    if len >= 7 && alone { len } else { 0 }
+}
 
-/// The error for a conflict marker of a version control system that begins at byte `at`; `None` if there is none. A
-/// marker is seven equal characters at the start of a line, alone or before a blank.
+/// The error for a conflict marker that begins at byte `at`; `None` if there is none, or not at the start of a line.
 pub(super) fn conflict(source: &str, at: usize) -> Option<ScanError> {
     let before = source.get(..at)?;
     if !before.is_empty() && !before.ends_with('\n') {
         return None;
     }
-    let rest = source.get(at..)?;
-    let behind = MARKERS
-        .iter()
-        .find_map(|marker| rest.strip_prefix(marker))?;
-    let is_marker = behind.is_empty() || behind.starts_with([' ', '\t', '\r', '\n']);
-    is_marker.then(|| {
-        ScanError::new(Span::new(at, at + 7), "unresolved merge conflict")
-            .with_hint("resolve the conflict and remove the marker lines")
-    })
+    let len = marker_len(source.as_bytes().get(at..)?);
+    (len > 0).then(|| unresolved(Span::new(at, at + len)))
+}
+
+/// The error for a conflict marker.
+pub(super) fn unresolved(marker: Span) -> ScanError {
+    ScanError::new(marker, "unresolved merge conflict")
+        .with_hint("resolve it with `sops-rs merge FILE`, or by hand, and remove the marker lines")
 }
 
 /// The byte behind the line that holds byte `at`: behind its line feed, or the end of the text.
@@ -99,7 +108,9 @@ mod tests {
             ("a\n=======", 2, true),
             ("a\n>>>>>>>\r\n", 2, true),
             (" =======", 1, false),
-            ("========", 0, false),
+            ("========", 0, true),
+            ("<<<<<<<<<<< HEAD (1 conflict)", 0, true),
+            ("<<<<<<<=", 0, false),
             ("=======a", 0, false),
             ("<<<<<<", 0, false),
         ] {

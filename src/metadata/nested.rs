@@ -57,8 +57,12 @@ fn read_groups(
             let mut keys = read_group(group)?;
             for (list, tree) in group.entries(is_foreign) {
                 if grouped.len() == 1 && !is_list_of_keys(&tree) {
-                    // A single group is written at the top, where only lists of keys are taken for recipients.
-                    unknown.push((list, tree));
+                    // A single group is written at the top, where only lists of keys are taken for recipients, and where
+                    // this name may mean something.
+                    let is_taken = unknown.iter().any(|(name, _)| *name == list);
+                    if !is_known(&list) && !is_taken {
+                        unknown.push((list, tree));
+                    }
                 } else {
                     keys.extend(foreign(&list, &tree));
                 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::chars::{bom_len, break_len, byte, char_count, is_blank, is_blankz, is_word, line_end};
 use crate::format::MAX_DEPTH;
+use crate::format::lines::{marker_len, unresolved};
 use crate::node::{Form, ScanError};
 use crate::span::Span;
 
@@ -311,14 +312,9 @@ impl<'a> Scanner<'a> {
 
     /// A version-control conflict would otherwise be read as a scalar, or lead to a confusing message.
     fn refuse_conflict_marker(&self) -> Result<(), ScanError> {
-        const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
-        let Some(mark) = self.bytes.get(self.at..self.at + 7) else {
-            return Ok(());
-        };
-        if MARKERS.contains(&mark) && is_blankz(self.bytes, self.at + 7) {
-            let span = Span::new(self.at, self.at + 7);
-            return Err(ScanError::new(span, "unresolved merge conflict")
-                .with_hint("resolve the conflict and remove its markers"));
+        let len = marker_len(self.bytes.get(self.at..).unwrap_or_default());
+        if len > 0 {
+            return Err(unresolved(Span::new(self.at, self.at + len)));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod args;
 mod context;
 mod creation;
 mod decrypt;
+mod diff;
 mod edit;
 mod editor;
 mod encrypt;
@@ -79,6 +80,7 @@ enum Verb {
     Edit(Box<edit::Edit>),
     Filestatus(filestatus::Filestatus),
     Git(git::Git),
+    Diff(diff::Diff),
     Merge(Box<merge::Merge>),
     Mergetool(merge::Mergetool),
 }
@@ -127,6 +129,7 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Decrypt(arguments) => decrypt::run(context, &arguments),
         Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
+        Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Git(arguments) => git::run(context, &arguments, config),
         Verb::Merge(arguments) => merge::run(context, &arguments),
         Verb::Mergetool(arguments) => merge::run_all(context, &arguments),

@@ -8,6 +8,7 @@
 
 pub mod binary;
 pub mod decrypt;
+pub mod diff;
 pub mod encrypt;
 pub mod mask;
 pub mod merge;

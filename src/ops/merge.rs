@@ -18,14 +18,14 @@ use crate::ops::reuse::Reuse;
 use crate::secret::DataKey;
 use crate::value::{Type, timestamp};
 
-mod align;
-mod entries;
+pub(super) mod align;
+pub(super) mod entries;
 mod fate;
 pub mod metadata;
 pub mod plaintext;
 mod rows;
 mod text;
-mod three;
+pub(super) mod three;
 mod weave;
 
 pub use text::Markers;

@@ -20,9 +20,25 @@ fn document(path: &str) -> String {
 fn the_reference_is_what_the_program_says() {
     let world = World::new();
     let mut reference = "# Command line\n\nWhat `sops-rs --help` and the `--help` of every command print. A test keeps this page true.\n".to_owned();
-    for verb in ["", "init", "encrypt", "decrypt", "edit", "filestatus"] {
-        let arguments: Vec<&str> = [verb, "--help"]
-            .into_iter()
+    for verb in [
+        "",
+        "init",
+        "encrypt",
+        "decrypt",
+        "edit",
+        "filestatus",
+        "diff",
+        "merge",
+        "mergetool",
+        "git",
+        "git install",
+        "git uninstall",
+        "git textconv",
+        "git merge-driver",
+    ] {
+        let arguments: Vec<&str> = verb
+            .split(' ')
+            .chain(["--help"])
             .filter(|word| !word.is_empty())
             .collect();
         let help = String::from_utf8(world.ok(&arguments)).expect("UTF-8");
@@ -100,6 +116,60 @@ fn links_lead_somewhere() {
                 let path = page.parent().expect("a folder").join(target);
                 assert!(path.exists(), "{}: {link} leads nowhere", page.display());
             }
+        }
+    }
+}
+
+/// The walk through `docs/git.md`: every `sh` block runs, in order and in one shell, and every line of the `text` block
+/// behind it is in what it prints.
+#[test]
+fn the_git_page_runs() {
+    let world = World::new();
+    let bin = Path::new(env!("CARGO_BIN_EXE_sops-rs"));
+    let page = document("docs/git.md");
+    let mut script = "set -e\n".to_owned();
+    let mut expected = Vec::new();
+    for (number, block) in page
+        .split("```")
+        .enumerate()
+        .filter(|(number, _)| number % 2 == 1)
+    {
+        if let Some(commands) = block.strip_prefix("sh\n") {
+            script.push_str(&format!("echo '--- {number}'\n{commands}"));
+        } else if let Some(printed) = block.strip_prefix("text\n") {
+            expected.push((number - 2, printed));
+        }
+    }
+    let script = world.write("page.sh", script);
+    let mut shell = Command::new("sh");
+    world.prepare(&mut shell);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "programs are found as the user finds them"
+    )]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folder = bin.parent().expect("a folder").display();
+    let path = format!("{folder}:{}", path.to_string_lossy());
+    let output = shell
+        .arg(script)
+        .env("PATH", path)
+        .output()
+        .expect("a shell");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{printed}\n{said}");
+    assert!(expected.len() >= 4, "the page shows what is printed");
+    for (number, lines) in expected {
+        let all = printed
+            .split(&format!("--- {number}\n"))
+            .nth(1)
+            .and_then(|rest| rest.split("--- ").next())
+            .expect("the block ran");
+        for line in lines.lines() {
+            assert!(
+                all.contains(line),
+                "block {number}: `{line}` is not in\n{all}\n{said}"
+            );
         }
     }
 }

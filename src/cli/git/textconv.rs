@@ -59,7 +59,11 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
     match shown(context, arguments, &source) {
         Ok(text) => context.print(&text)?,
         Err(failure) => {
-            let reason = escaped(&failure.message).into_owned();
+            // The name is that of a temporary file, another one at each call.
+            let message = failure
+                .message
+                .replace(&format!("`{}`", source.name), "this file");
+            let reason = escaped(&message).into_owned();
             context.print(format!("# sops-rs: cannot decrypt: {reason}\n").as_bytes())?;
             context.print(&source.bytes)?;
         }

@@ -89,7 +89,7 @@ fn anchors(
 }
 
 /// The longest part of `pairs`, which are in the order of the first, that is in the order of the second too.
-fn increasing(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+pub(in crate::ops) fn increasing(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
     // The last pair of the best run of each length, and for every pair the one before it in its run.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());

@@ -13,37 +13,39 @@ use crate::node::{Kind, Node, NodeId};
 use crate::value::Value;
 
 /// Number of an entry, the same in all versions.
-pub(super) type EntryId = usize;
+pub(in crate::ops) type EntryId = usize;
 
 /// Keys by whose value an item of a list is known, the best first.
 const IDENTITIES: [&str; 3] = ["name", "id", "key"];
 
 /// The versions; `None` is one that is empty.
-pub(super) type Documents<'d, 's> = Three<Option<&'d Document<'s>>>;
+pub(in crate::ops) type Documents<'d, 's> = Three<Option<&'d Document<'s>>>;
 
 /// A document, an entry of a mapping, or an item of a list, in the versions that have it.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(in crate::ops) struct Entry {
     /// The container; `None` for a document.
-    pub(super) parent: Option<EntryId>,
+    pub(in crate::ops) parent: Option<EntryId>,
     /// Where it stands.
-    pub(super) nodes: Three<Option<NodeId>>,
+    pub(in crate::ops) nodes: Three<Option<NodeId>>,
     /// How many containers it stands in.
-    pub(super) depth: usize,
-    /// Its key, for people; empty for documents.
+    pub(in crate::ops) depth: usize,
+    /// A number for its content, in whichever version has it: the same for equal content.
+    pub(in crate::ops) content: u64,
+    /// Its key, or its place in a list in brackets; empty for documents.
     name: String,
 }
 
 /// All entries of all versions.
 #[derive(Debug)]
-pub(super) struct Entries {
+pub(in crate::ops) struct Entries {
     list: Vec<Entry>,
     of_node: Three<Vec<Option<EntryId>>>,
 }
 
 impl Entries {
     /// Finds the entries of three versions.
-    pub(super) fn of(documents: &Documents<'_, '_>) -> Self {
+    pub(in crate::ops) fn of(documents: &Documents<'_, '_>) -> Self {
         let count = |side| {
             documents
                 .get(side)
@@ -65,7 +67,7 @@ impl Entries {
             .max();
         for number in 0..most.unwrap_or(0) {
             let nodes = Three::of(|side| roots.get(side).get(number).copied());
-            entries.add(None, nodes, String::new());
+            entries.add(None, nodes, 0, String::new());
         }
         // Entries are added behind those whose container they are in.
         let mut next = 0;
@@ -76,7 +78,13 @@ impl Entries {
         entries
     }
 
-    fn add(&mut self, parent: Option<EntryId>, nodes: Three<Option<NodeId>>, name: String) {
+    fn add(
+        &mut self,
+        parent: Option<EntryId>,
+        nodes: Three<Option<NodeId>>,
+        content: u64,
+        name: String,
+    ) {
         let id = self.list.len();
         for side in Side::ALL {
             let place = nodes
@@ -93,6 +101,7 @@ impl Entries {
             parent,
             nodes,
             depth,
+            content,
             name,
         });
     }
@@ -116,31 +125,36 @@ impl Entries {
         });
         let keyed = Three::of(|side| children.get(side).0.clone().unwrap_or_default());
         for (name, nodes) in by_key(documents, &keyed) {
-            self.add(Some(id), nodes, name);
+            self.add(Some(id), nodes, content(&nodes, prints), name);
         }
         let items = Three::of(|side| children.get(side).1.clone().unwrap_or_default());
         for nodes in by_content(documents, &items, prints) {
-            self.add(Some(id), nodes, String::new());
+            let place = Side::ALL.into_iter().rev().find_map(|side| {
+                let node = (*nodes.get(side))?;
+                items.get(side).binary_search(&node).ok()
+            });
+            let name = format!("[{}]", place.unwrap_or(0));
+            self.add(Some(id), nodes, content(&nodes, prints), name);
         }
     }
 
     /// One entry.
-    pub(super) fn get(&self, id: EntryId) -> Option<&Entry> {
+    pub(in crate::ops) fn get(&self, id: EntryId) -> Option<&Entry> {
         self.list.get(id)
     }
 
     /// All entries with their numbers; a container before what is in it.
-    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = (EntryId, &Entry)> {
+    pub(in crate::ops) fn all(&self) -> impl DoubleEndedIterator<Item = (EntryId, &Entry)> {
         self.list.iter().enumerate()
     }
 
     /// The entry that a node of one version is; `None` for comments.
-    pub(super) fn of_node(&self, side: Side, node: NodeId) -> Option<EntryId> {
+    pub(in crate::ops) fn of_node(&self, side: Side, node: NodeId) -> Option<EntryId> {
         self.of_node.get(side).get(node).copied().flatten()
     }
 
     /// The path for people.
-    pub(super) fn path(&self, id: EntryId) -> String {
+    pub(in crate::ops) fn path(&self, id: EntryId) -> String {
         let mut names = Vec::new();
         let mut next = Some(id);
         while let Some(entry) = next.and_then(|id| self.get(id)) {
@@ -149,9 +163,27 @@ impl Entries {
             }
             next = entry.parent;
         }
-        names.reverse();
-        names.join(".")
+        let mut path = String::new();
+        for name in names.into_iter().rev() {
+            if !path.is_empty() && !name.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(name);
+        }
+        path
     }
+
+    /// Its key; empty for items of lists, whose place says nothing.
+    pub(in crate::ops) fn key(&self, id: EntryId) -> &str {
+        let name = self.get(id).map_or("", |entry| entry.name.as_str());
+        if name.starts_with('[') { "" } else { name }
+    }
+}
+
+/// The number of what an entry has in one of the versions; which one does not matter where it is in one alone.
+fn content(nodes: &Three<Option<NodeId>>, prints: &Three<Vec<u64>>) -> u64 {
+    let print = |side: Side| prints.get(side).get((*nodes.get(side))?).copied();
+    Side::ALL.into_iter().find_map(print).unwrap_or(0)
 }
 
 fn entries_of(document: &Document<'_>, id: NodeId) -> Vec<NodeId> {
@@ -379,6 +411,6 @@ fn fingerprints(document: &Document<'_>) -> Vec<u64> {
 }
 
 /// Whether two values are the same, in type and content.
-pub(super) fn equal(one: &Value<'_>, other: &Value<'_>) -> bool {
+pub(in crate::ops) fn equal(one: &Value<'_>, other: &Value<'_>) -> bool {
     one.token_type() == other.token_type() && one.canonical() == other.canonical()
 }

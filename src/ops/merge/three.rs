@@ -15,10 +15,10 @@ pub enum Side {
 
 impl Side {
     /// All sides.
-    pub(super) const ALL: [Self; 3] = [Self::Base, Self::Ours, Self::Theirs];
+    pub(in crate::ops) const ALL: [Self; 3] = [Self::Base, Self::Ours, Self::Theirs];
 
     /// Theirs for ours, and the other way round; the base for itself.
-    pub(super) fn other(self) -> Self {
+    pub(in crate::ops) fn other(self) -> Self {
         match self {
             Self::Base => Self::Base,
             Self::Ours => Self::Theirs,
@@ -29,15 +29,15 @@ impl Side {
 
 /// One value for each side.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Three<T> {
-    pub(super) base: T,
-    pub(super) ours: T,
-    pub(super) theirs: T,
+pub(in crate::ops) struct Three<T> {
+    pub(in crate::ops) base: T,
+    pub(in crate::ops) ours: T,
+    pub(in crate::ops) theirs: T,
 }
 
 impl<T> Three<T> {
     /// What `make` gives for each side.
-    pub(super) fn of(mut make: impl FnMut(Side) -> T) -> Self {
+    pub(in crate::ops) fn of(mut make: impl FnMut(Side) -> T) -> Self {
         Self {
             base: make(Side::Base),
             ours: make(Side::Ours),
@@ -45,7 +45,7 @@ impl<T> Three<T> {
         }
     }
 
-    pub(super) fn get(&self, side: Side) -> &T {
+    pub(in crate::ops) fn get(&self, side: Side) -> &T {
         match side {
             Side::Base => &self.base,
             Side::Ours => &self.ours,
@@ -53,7 +53,7 @@ impl<T> Three<T> {
         }
     }
 
-    pub(super) fn get_mut(&mut self, side: Side) -> &mut T {
+    pub(in crate::ops) fn get_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::Base => &mut self.base,
             Side::Ours => &mut self.ours,
@@ -65,7 +65,7 @@ impl<T> Three<T> {
 impl<T: PartialEq> Three<T> {
     /// The side whose value the merge has: the one that changed it, or either if both changed it alike; `None` if they
     /// changed it to different values.
-    pub(super) fn choose(&self) -> Option<Side> {
+    pub(in crate::ops) fn choose(&self) -> Option<Side> {
         if self.ours == self.theirs || self.theirs == self.base {
             Some(Side::Ours)
         } else if self.ours == self.base {
@@ -77,7 +77,7 @@ impl<T: PartialEq> Three<T> {
 }
 
 /// Of two equal values in different spellings the one that both directions of a merge agree on.
-pub(super) fn agreed(ours: &str, theirs: &str) -> Side {
+pub(in crate::ops) fn agreed(ours: &str, theirs: &str) -> Side {
     match ours.cmp(theirs) {
         Ordering::Greater => Side::Theirs,
         Ordering::Less | Ordering::Equal => Side::Ours,

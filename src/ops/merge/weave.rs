@@ -3,6 +3,7 @@
 //! Rows that are the same in all versions stay. Between them, what one side changed is taken; where both did, the rows are
 //! merged one by one as the entries they are about, so that neighbours do not conflict and what both added is kept.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -270,18 +271,17 @@ impl Weaver<'_> {
         }
     }
 
-    fn rank(&self, unit: &Unit) -> (std::cmp::Reverse<usize>, String) {
-        match unit.about {
-            About::Entry(entry) => {
-                let depth = self.entries.get(entry).map_or(0, |entry| entry.depth);
-                (std::cmp::Reverse(depth), self.entries.path(entry))
-            }
-            About::End(entry) => {
-                let depth = self.entries.get(entry).map_or(0, |entry| entry.depth + 1);
-                (std::cmp::Reverse(depth), String::new())
-            }
-            About::Comment | About::Other => (std::cmp::Reverse(0), String::new()),
-        }
+    /// By what two runs of one place are ordered: depth, key, content.
+    fn rank(&self, unit: &Unit) -> (Reverse<usize>, &str, u64) {
+        let (entry, below) = match unit.about {
+            About::Entry(entry) => (entry, 0),
+            About::End(entry) => (entry, 1),
+            About::Comment | About::Other => return (Reverse(0), "", 0),
+        };
+        let found = self.entries.get(entry);
+        let depth = found.map_or(0, |entry| entry.depth + below);
+        let content = found.map_or(0, |entry| entry.content);
+        (Reverse(depth), self.entries.key(entry), content)
     }
 
     /// Those units of one side that the result has here; `None` if that cannot be told.

@@ -1,0 +1,725 @@
+//! Real repositories, real git: every way in which git merges, with the driver that `git install` configures. After each
+//! the result opens, its MAC holds, and no secret is anywhere but sealed: not in the object database, not in the work tree,
+//! not in temporary folders.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{ALICE, World, holds, unique};
+
+/// A repository in the work folder of a world, with the drivers and one sealed file.
+struct Repo {
+    world: World,
+    file: &'static str,
+    /// Words that no file may hold in clear.
+    secrets: Vec<String>,
+}
+
+/// The formats: a file name, and how an entry of a flat text is written.
+const FORMATS: [(&str, fn(&[(&str, &str)]) -> String); 4] = [
+    ("s/app.yaml", |entries| {
+        lines(entries, |key, value| format!("{key}: {value}\n"))
+    }),
+    ("s/app.json", |entries| {
+        let members: Vec<String> = entries
+            .iter()
+            .map(|(key, value)| format!("  \"{key}\": \"{value}\""))
+            .collect();
+        format!("{{\n{}\n}}\n", members.join(",\n"))
+    }),
+    ("s/app.env", |entries| {
+        lines(entries, |key, value| format!("{key}={value}\n"))
+    }),
+    ("s/app.ini", |entries| {
+        format!(
+            "[main]\n{}",
+            lines(entries, |key, value| format!("{key} = {value}\n"))
+        )
+    }),
+];
+
+fn lines(entries: &[(&str, &str)], line: fn(&str, &str) -> String) -> String {
+    entries
+        .iter()
+        .map(|(key, value)| line(key, value))
+        .collect()
+}
+
+impl Repo {
+    /// A repository whose first commit has `entries`, sealed; every value is a secret.
+    fn new(format: usize, entries: &[(&str, &str)]) -> Self {
+        let world = World::with_identity("alice");
+        let bin = Path::new(env!("CARGO_BIN_EXE_sops-rs"))
+            .parent()
+            .expect("a folder");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "programs are found as the user finds them"
+        )]
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = format!("{}:{}", bin.display(), path.to_string_lossy());
+        let mut world = world.set("PATH", &path);
+        for (name, value) in [("NAME", "Ann"), ("EMAIL", "ann@example.com")] {
+            world = world
+                .set(&format!("GIT_AUTHOR_{name}"), value)
+                .set(&format!("GIT_COMMITTER_{name}"), value);
+        }
+        let (file, _) = FORMATS[format];
+        let mut repo = Self {
+            world,
+            file,
+            secrets: Vec::new(),
+        };
+        repo.git(&["init", "-q", "-b", "main"]);
+        repo.world.write(
+            ".sops-rs.yaml",
+            format!("creation_rules:\n  - age: {ALICE}\n"),
+        );
+        repo.seal(format, entries);
+        repo.world.ok(["git", "install"]);
+        repo.commit("base");
+        repo.git(&["add", "-A"]);
+        repo.world.ok(["git", "install"]);
+        repo.commit("attributes");
+        repo
+    }
+
+    /// Writes these entries, sealed; what is sealed there is kept.
+    fn seal(&mut self, format: usize, entries: &[(&str, &str)]) {
+        let (file, write) = FORMATS[format];
+        let plain = format!("plain{}", &file[5..]);
+        self.world.write(&plain, write(entries));
+        std::fs::create_dir_all(self.world.path("s")).expect("a folder");
+        self.world.ok([
+            "encrypt",
+            "--filename-override",
+            self.file,
+            "--output",
+            self.file,
+            &plain,
+        ]);
+        std::fs::remove_file(self.world.path(&plain)).expect("the plaintext");
+        self.secrets
+            .extend(entries.iter().map(|(_, value)| (*value).to_owned()));
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut git = Command::new("git");
+        self.world.prepare(&mut git);
+        git.args(["-c", "commit.gpgsign=false", "-c", "core.editor=true"])
+            .args(arguments)
+            .output()
+            .expect("git")
+    }
+
+    /// Runs git, which must succeed.
+    #[track_caller]
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(
+            output.status.success(),
+            "git {arguments:?}\n{}",
+            text(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs git, which must fail.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(
+            !output.status.success(),
+            "git {arguments:?}\n{}",
+            text(&output)
+        );
+        text(&output)
+    }
+
+    fn commit(&self, message: &str) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
+    /// The plaintext of the file, with its MAC verified.
+    #[track_caller]
+    fn opened(&self) -> String {
+        String::from_utf8(self.world.ok(["decrypt", self.file])).expect("UTF-8")
+    }
+
+    /// No secret is in clear anywhere: in no object of git, packed or loose, and in no file of this world.
+    #[track_caller]
+    fn nothing_leaked(&self) {
+        let objects = self
+            .output(&["cat-file", "--batch-all-objects", "--batch", "--unordered"])
+            .stdout;
+        assert!(objects.len() > 1000, "there are objects");
+        for secret in &self.secrets {
+            assert!(!holds(&objects, secret), "git has {secret} in clear");
+            assert_eq!(
+                self.world.files_with(secret),
+                [] as [&Path; 0],
+                "{secret} is in clear"
+            );
+        }
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Four values nobody else has.
+fn values() -> [String; 4] {
+    [0; 4].map(|_| unique("S3CR3T"))
+}
+
+/// A repository with the branches `main` and `topic`, which changed neighbouring values and each added one.
+fn diverged(format: usize) -> (Repo, [String; 4], [String; 4]) {
+    let (old, new) = (values(), values());
+    let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1])]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    repo.seal(format, &[("a", &old[0]), ("b", &new[1]), ("d", &new[3])]);
+    repo.commit("topic");
+    repo.git(&["checkout", "-q", "main"]);
+    repo.seal(format, &[("a", &new[0]), ("b", &old[1]), ("c", &new[2])]);
+    repo.commit("main");
+    (repo, old, new)
+}
+
+fn merged(format: usize, new: &[String; 4]) -> String {
+    FORMATS[format].1(&[
+        ("a", &new[0]),
+        ("b", &new[1]),
+        ("c", &new[2]),
+        ("d", &new[3]),
+    ])
+}
+
+/// A repository in which both branches changed the same value.
+fn contradicting(format: usize) -> (Repo, [String; 4]) {
+    let new = values();
+    let mut repo = Repo::new(format, &[("a", &new[0]), ("b", &new[1])]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    repo.seal(format, &[("a", &new[2]), ("b", &new[1])]);
+    repo.commit("topic");
+    repo.git(&["checkout", "-q", "main"]);
+    repo.seal(format, &[("a", &new[3]), ("b", &new[1])]);
+    repo.commit("main");
+    (repo, new)
+}
+
+#[test]
+fn a_merge_of_neighbouring_changes_is_clean() {
+    for format in 0..FORMATS.len() {
+        let (repo, _, new) = diverged(format);
+        repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+        assert_eq!(repo.opened(), merged(format, &new));
+        repo.nothing_leaked();
+        // Values that nobody changed since keep their tokens: the diff has what topic brought, the time and the MAC.
+        let stat = repo.git(&[
+            "diff",
+            "--no-textconv",
+            "--numstat",
+            "HEAD^1",
+            "HEAD",
+            "--",
+            repo.file,
+        ]);
+        let added: usize = stat
+            .split('\t')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
+        assert!(added <= 5, "{stat}");
+    }
+}
+
+#[test]
+fn rebase_cherry_pick_and_revert_merge_too() {
+    for format in 0..FORMATS.len() {
+        let (repo, _, new) = diverged(format);
+        repo.git(&["checkout", "-q", "topic"]);
+        repo.git(&["rebase", "-q", "main"]);
+        assert_eq!(repo.opened(), merged(format, &new));
+        repo.nothing_leaked();
+
+        let (repo, old, new) = diverged(format);
+        repo.git(&["cherry-pick", "topic"]);
+        assert_eq!(repo.opened(), merged(format, &new));
+        // What main brought is taken back; what topic did stays.
+        repo.git(&["revert", "--no-edit", "HEAD~1"]);
+        let expected = FORMATS[format].1(&[("a", &old[0]), ("b", &new[1]), ("d", &new[3])]);
+        assert_eq!(repo.opened(), expected);
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn stashed_changes_come_back() {
+    for format in 0..FORMATS.len() {
+        let (old, new) = (values(), values());
+        let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1])]);
+        repo.seal(format, &[("a", &old[0]), ("b", &new[1])]);
+        repo.git(&["stash", "-q"]);
+        repo.seal(format, &[("a", &new[0]), ("b", &old[1])]);
+        repo.commit("main");
+        repo.git(&["stash", "pop"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[0]), ("b", &new[1])])
+        );
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn a_conflict_is_sealed_and_can_be_resolved() {
+    for format in 0..FORMATS.len() {
+        let (repo, new) = contradicting(format);
+        let said = repo.fails(&["merge", "topic"]);
+        assert!(
+            said.contains("1 conflict(s)") && said.contains("changed on both sides"),
+            "{said}"
+        );
+        repo.nothing_leaked();
+        let left = repo.world.read(repo.file);
+        assert!(
+            left.contains("<<<<<<<<<<< ") && left.contains("\n===========\n"),
+            "{left}"
+        );
+        // No reader takes it for a file in order.
+        let ran = repo.world.run(["decrypt", repo.file]);
+        assert_ne!(ran.code, Some(0));
+        assert!(
+            ran.stderr.contains("unresolved merge conflict"),
+            "{}",
+            ran.stderr
+        );
+
+        let path = if repo.file.ends_with("ini") {
+            "main.a"
+        } else {
+            "a"
+        };
+        repo.world
+            .ok(["merge", repo.file, "--take", "theirs", path, "--add"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[2]), ("b", &new[1])])
+        );
+        repo.git(&["commit", "-q", "-m", "resolved"]);
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn a_conflict_is_resolved_in_the_editor() {
+    for format in 0..FORMATS.len() {
+        let (repo, new) = contradicting(format);
+        repo.fails(&["merge", "topic"]);
+        let kept = &new[3];
+        // Keeps what stands between the first two markers.
+        let script = r#"sed -i -e '/^|||||||/,/^>>>>>>>/d' -e '/^<<<<<<</d' "$1""#;
+        let mut command = repo.world.command(["merge", repo.file]);
+        let ran = command
+            .env("SOPS_EDITOR", repo.world.script(script))
+            .output()
+            .expect("it runs");
+        assert!(ran.status.success(), "{}", text(&ran));
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", kept), ("b", &new[1])])
+        );
+        repo.nothing_leaked();
+
+        // A marker that is left is not sealed as if it were text.
+        repo.git(&["checkout", "--merge", repo.file]);
+        let mut command = repo.world.command(["merge", repo.file]);
+        let script = r#"sed -i -e '/^<<<<<<</d' "$1""#;
+        let ran = command
+            .env("SOPS_EDITOR", repo.world.script(script))
+            .output()
+            .expect("it runs");
+        assert_eq!(ran.status.code(), Some(1));
+        assert!(text(&ran).contains("conflict marker"), "{}", text(&ran));
+        let rejected = repo.world.path(&format!("{}.rejected", repo.file));
+        std::fs::remove_file(rejected).expect("what was typed is kept");
+
+        repo.world.ok(["merge", repo.file, "--abort"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", kept), ("b", &new[1])])
+        );
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn rerere_records_nothing() {
+    let (repo, _) = contradicting(0);
+    repo.git(&["config", "rerere.enabled", "true"]);
+    repo.fails(&["merge", "topic"]);
+    let recorded = std::fs::read_dir(repo.world.path(".git/rr-cache")).map(Iterator::count);
+    assert_eq!(recorded.unwrap_or(0), 0);
+    repo.nothing_leaked();
+}
+
+#[test]
+fn a_criss_cross_history_merges() {
+    let (old, new) = (values(), values());
+    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
+    repo.git(&["branch", "topic"]);
+    repo.seal(0, &[("a", &new[0]), ("b", &old[1]), ("c", &old[2])]);
+    repo.commit("main");
+    repo.git(&["checkout", "-q", "topic"]);
+    repo.seal(0, &[("a", &old[0]), ("b", &new[1]), ("c", &old[2])]);
+    repo.commit("topic");
+    let (main, topic) = (
+        repo.git(&["rev-parse", "main"]),
+        repo.git(&["rev-parse", "topic"]),
+    );
+    repo.git(&["merge", "-q", "-m", "one", main.trim()]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "-m", "other", topic.trim()]);
+    repo.seal(0, &[("a", &new[0]), ("b", &new[1]), ("c", &new[2])]);
+    repo.commit("main again");
+    repo.git(&["checkout", "-q", "topic"]);
+    repo.seal(
+        0,
+        &[
+            ("a", &new[0]),
+            ("b", &new[1]),
+            ("c", &old[2]),
+            ("d", &new[3]),
+        ],
+    );
+    repo.commit("topic again");
+    repo.git(&["merge", "-q", "-m", "crossed", "main"]);
+    assert_eq!(repo.opened(), merged(0, &new));
+    repo.nothing_leaked();
+}
+
+#[test]
+fn an_octopus_merges_where_it_can_and_refuses_where_it_cannot() {
+    let (old, new) = (values(), values());
+    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
+    for (branch, key) in [("one", "a"), ("two", "b"), ("three", "a")] {
+        repo.git(&["checkout", "-q", "-b", branch, "main"]);
+        let value = unique("S3CR3T");
+        let mut entries = [("a", old[0].as_str()), ("b", &old[1]), ("c", &old[2])];
+        let place = entries
+            .iter_mut()
+            .find(|(name, _)| *name == key)
+            .expect("a key");
+        place.1 = if branch == "three" { &new[0] } else { &value };
+        repo.seal(0, &entries);
+        repo.commit(branch);
+    }
+    repo.git(&["checkout", "-q", "main"]);
+    // git's octopus strategy uses no drivers on contents that two branches changed: it refuses, and nothing is lost.
+    repo.fails(&["merge", "-q", "-m", "octopus", "one", "three"]);
+    repo.git(&["reset", "-q", "--hard"]);
+    assert!(repo.opened().contains(&old[0]));
+    repo.nothing_leaked();
+}
+
+#[test]
+fn a_renamed_file_takes_the_changes_of_the_other_side() {
+    let (old, new) = (values(), values());
+    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1])]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    repo.git(&["mv", "s/app.yaml", "s/renamed.yaml"]);
+    repo.world.ok(["filestatus", "s/renamed.yaml"]);
+    repo.commit("renamed");
+    repo.git(&["checkout", "-q", "main"]);
+    repo.seal(0, &[("a", &new[0]), ("b", &old[1])]);
+    repo.commit("changed");
+    repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+    repo.file = "s/renamed.yaml";
+    assert_eq!(
+        repo.opened(),
+        FORMATS[0].1(&[("a", &new[0]), ("b", &old[1])])
+    );
+    repo.nothing_leaked();
+}
+
+#[test]
+fn a_file_that_both_sides_added_merges_entry_by_entry() {
+    for format in 0..FORMATS.len() {
+        let new = values();
+        let mut repo = Repo::new(0, &[("x", &new[3])]);
+        repo.file = FORMATS[format].0;
+        if format == 0 {
+            repo.git(&["rm", "-q", "s/app.yaml"]);
+            repo.commit("none");
+        }
+        let suffix = Path::new(repo.file)
+            .extension()
+            .and_then(|suffix| suffix.to_str())
+            .expect("a suffix");
+        repo.world.write(
+            ".gitattributes",
+            format!("/s/*.{suffix} diff=sops merge=sops\n"),
+        );
+        repo.commit("attributes");
+        repo.git(&["checkout", "-q", "-b", "topic"]);
+        repo.seal(format, &[("a", &new[0]), ("c", &new[2])]);
+        repo.commit("topic");
+        repo.git(&["checkout", "-q", "main"]);
+        repo.seal(format, &[("a", &new[0]), ("b", &new[1])]);
+        repo.commit("main");
+        // Two files, two data keys: what topic added is sealed anew.
+        repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[0]), ("b", &new[1]), ("c", &new[2])])
+        );
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn a_file_that_one_side_removed_is_left_to_the_user() {
+    let (old, new) = (values(), values());
+    let mut repo = Repo::new(0, &[("a", &old[0])]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    repo.git(&["rm", "-q", "s/app.yaml"]);
+    repo.git(&["commit", "-q", "-m", "removed"]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.seal(0, &[("a", &new[0])]);
+    repo.commit("changed");
+    repo.fails(&["merge", "topic"]);
+    assert!(repo.opened().contains(&new[0]));
+    let ran = repo.world.run(["merge", "s/app.yaml"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("removed on one side"), "{}", ran.stderr);
+    repo.nothing_leaked();
+}
+
+#[test]
+fn worktrees_submodules_and_merge_tree_use_the_driver() {
+    let (repo, _, new) = diverged(0);
+    // merge-tree needs no work tree at all; where attributes come from then is up to git's version, so it is asked here.
+    let tree = repo.output(&["merge-tree", "--write-tree", "main", "topic"]);
+    assert!(tree.status.success(), "{}", text(&tree));
+    let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
+    let blob = repo.git(&["cat-file", "blob", &format!("{tree}:{}", repo.file)]);
+    let opened = repo
+        .world
+        .run_with(["decrypt", "--input-type", "yaml"], blob.as_bytes());
+    assert_eq!(opened.text(), merged(0, &new));
+
+    let other = repo
+        .world
+        .path("../other")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    repo.git(&["worktree", "add", "-q", "-b", "third", &other, "main"]);
+    repo.git(&["-C", &other, "merge", "-q", "-m", "merged", "topic"]);
+    let there = repo
+        .world
+        .ok(["decrypt", &format!("{other}/{}", repo.file)]);
+    assert_eq!(String::from_utf8(there).expect("UTF-8"), merged(0, &new));
+
+    let outer = repo
+        .world
+        .path("../outer")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    repo.git(&["init", "-q", "-b", "main", &outer]);
+    let inner = repo.world.path("").to_str().expect("UTF-8").to_owned();
+    repo.git(&[
+        "-C",
+        &outer,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        &inner,
+        "sub",
+    ]);
+    let sub = format!("{outer}/sub");
+    let mut install = repo.world.command(["git", "install"]);
+    assert!(
+        install
+            .current_dir(&sub)
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+    repo.git(&["-C", &sub, "merge", "-q", "-m", "merged", "origin/topic"]);
+    let there = repo.world.ok(["decrypt", &format!("{sub}/{}", repo.file)]);
+    assert_eq!(String::from_utf8(there).expect("UTF-8"), merged(0, &new));
+    repo.nothing_leaked();
+}
+
+#[test]
+fn without_a_key_our_side_is_left_as_it_is() {
+    let (repo, ..) = diverged(0);
+    let before = repo.world.read(repo.file);
+    let mut git = Command::new("git");
+    repo.world.prepare(&mut git);
+    let output = git
+        .args(["merge", "topic"])
+        .env("SOPS_AGE_KEY_FILE", "/dev/null")
+        .output()
+        .expect("git");
+    assert!(!output.status.success());
+    assert!(
+        text(&output).contains("no identity could open"),
+        "{}",
+        text(&output)
+    );
+    assert_eq!(repo.world.read(repo.file), before);
+    repo.nothing_leaked();
+}
+
+#[test]
+fn a_clone_without_drivers_is_resolved_from_gits_stages() {
+    for format in 0..FORMATS.len() {
+        let (repo, _, new) = diverged(format);
+        repo.world.ok(["git", "uninstall"]);
+        repo.fails(&["merge", "topic"]);
+        repo.world.ok(["mergetool", "--add"]);
+        assert_eq!(repo.opened(), merged(format, &new));
+        repo.git(&["commit", "-q", "-m", "merged"]);
+        repo.nothing_leaked();
+    }
+}
+
+#[test]
+fn a_file_wrecked_by_a_merge_of_text_is_repaired() {
+    let (repo, new) = contradicting(0);
+    repo.world.ok(["git", "uninstall"]);
+    repo.git(&["config", "merge.conflictstyle", "diff3"]);
+    repo.fails(&["merge", "topic"]);
+    // Somebody commits the markers.
+    repo.commit("wrecked");
+    let ran = repo.world.run(["decrypt", repo.file]);
+    assert!(
+        ran.stderr.contains("unresolved merge conflict"),
+        "{}",
+        ran.stderr
+    );
+    repo.world.ok(["merge", repo.file, "--take", "theirs"]);
+    assert_eq!(
+        repo.opened(),
+        FORMATS[0].1(&[("a", &new[2]), ("b", &new[1])])
+    );
+    repo.nothing_leaked();
+}
+
+#[test]
+fn diffs_are_readable_masked_and_never_fail() {
+    for format in 0..FORMATS.len() {
+        let (repo, old, new) = diverged(format);
+        let range = ["diff", "main~1", "main"];
+        let plain = repo.git(&range);
+        assert!(
+            plain.contains(&format!(
+                "-{}",
+                FORMATS[format].1(&[("a", &old[0])])
+                    .lines()
+                    .nth(usize::from(format % 2 == 1))
+                    .expect("a line")
+                    .trim_end_matches(',')
+            )),
+            "{plain}"
+        );
+        assert!(
+            plain.contains(&new[0]) && !plain.contains("ENC["),
+            "{plain}"
+        );
+        let with = |name: &str, value: &str| {
+            let mut git = Command::new("git");
+            repo.world.prepare(&mut git);
+            let output = git.args(range).env(name, value).output().expect("git");
+            assert!(output.status.success(), "{}", text(&output));
+            String::from_utf8(output.stdout).expect("UTF-8")
+        };
+        for masked in [with("SOPS_RS_DIFF", "masked"), with("CI", "true")] {
+            assert!(
+                masked.contains("len ") && !masked.contains("S3CR3T"),
+                "{masked}"
+            );
+            // What is unchanged looks the same, so that it is no difference; in JSON a comma comes behind it.
+            let lines = if repo.file.ends_with("json") { 2 } else { 1 };
+            assert_eq!(
+                masked
+                    .lines()
+                    .filter(|line| line.starts_with('-') && line.contains("len "))
+                    .count(),
+                lines,
+                "{masked}"
+            );
+        }
+        let sealed = with("SOPS_AGE_KEY_FILE", "/dev/null");
+        assert!(
+            sealed.contains("# sops-rs: cannot decrypt") && sealed.contains("ENC["),
+            "{sealed}"
+        );
+        assert!(repo.git(&["log", "-p", "--all"]).contains(&new[3]));
+    }
+}
+
+#[test]
+fn installing_twice_changes_nothing_and_uninstalling_undoes_it() {
+    let repo = Repo::new(0, &[("a", "S3CR3T-installed")]);
+    let config = repo.world.read(".git/config");
+    let attributes = repo.world.read(".gitattributes");
+    assert_eq!(attributes, "/s/*.yaml diff=sops merge=sops\n");
+    let said = String::from_utf8(repo.world.ok(["git", "install"])).expect("UTF-8");
+    assert!(said.starts_with("nothing to do"), "{said}");
+    assert_eq!(repo.world.read(".git/config"), config);
+    repo.world.ok(["git", "install", "--global"]);
+    let global = std::fs::read_to_string(repo.world.home().join(".gitconfig")).expect("the config");
+    assert!(global.contains("cachetextconv = false"), "{global}");
+    repo.world.ok(["git", "uninstall"]);
+    repo.world.ok(["git", "uninstall", "--global"]);
+    assert!(!repo.world.read(".git/config").contains("sops"));
+    let said = String::from_utf8(repo.world.ok(["git", "uninstall"])).expect("UTF-8");
+    assert!(said.starts_with("nothing to do"), "{said}");
+}
+
+#[test]
+fn recipients_and_rules_merge() {
+    let bob = "age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p";
+    let old = values();
+    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1])]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    // Whoever adds a recipient by encrypting anew changes the data key.
+    let plain = repo.opened();
+    repo.world.write("plain.yaml", plain);
+    std::fs::remove_file(repo.world.path(repo.file)).expect("the sealed file");
+    let both = format!("{ALICE},{bob}");
+    repo.world.ok([
+        "encrypt",
+        "--age",
+        &both,
+        "--output",
+        repo.file,
+        "plain.yaml",
+    ]);
+    std::fs::remove_file(repo.world.path("plain.yaml")).expect("the plaintext");
+    repo.commit("bob");
+    repo.git(&["checkout", "-q", "main"]);
+    let new = values();
+    repo.seal(0, &[("a", &new[0]), ("b", &old[1])]);
+    repo.commit("main");
+    repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+    assert_eq!(
+        repo.opened(),
+        FORMATS[0].1(&[("a", &new[0]), ("b", &old[1])])
+    );
+    assert!(repo.world.read(repo.file).contains(bob));
+    repo.nothing_leaked();
+}

@@ -135,7 +135,7 @@ fn the_git_page_runs() {
         .filter(|(number, _)| number % 2 == 1)
     {
         if let Some(commands) = block.strip_prefix("sh\n") {
-            script.push_str(&format!("echo '--- {number}'\n{commands}"));
+            script.push_str(&format!("echo '=== {number}'\n{commands}"));
         } else if let Some(printed) = block.strip_prefix("text\n") {
             expected.push((number - 2, printed));
         }
@@ -161,9 +161,9 @@ fn the_git_page_runs() {
     assert!(expected.len() >= 4, "the page shows what is printed");
     for (number, lines) in expected {
         let all = printed
-            .split(&format!("--- {number}\n"))
+            .split(&format!("=== {number}\n"))
             .nth(1)
-            .and_then(|rest| rest.split("--- ").next())
+            .and_then(|rest| rest.split("=== ").next())
             .expect("the block ran");
         for line in lines.lines() {
             assert!(

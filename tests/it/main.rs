@@ -27,6 +27,8 @@ mod fixtures;
 )]
 mod fuzz;
 #[cfg(test)]
+mod git;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod roundtrip;

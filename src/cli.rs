@@ -8,6 +8,7 @@ mod context;
 mod creation;
 mod decrypt;
 mod diff;
+mod doctor;
 mod edit;
 mod editor;
 mod encrypt;
@@ -81,6 +82,7 @@ enum Verb {
     Filestatus(filestatus::Filestatus),
     Git(git::Git),
     Diff(diff::Diff),
+    Doctor(doctor::Doctor),
     Merge(Box<merge::Merge>),
     Mergetool(merge::Mergetool),
 }
@@ -130,6 +132,7 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
+        Verb::Doctor(arguments) => doctor::run(context, &arguments),
         Verb::Git(arguments) => git::run(context, &arguments, config),
         Verb::Merge(arguments) => merge::run(context, &arguments),
         Verb::Mergetool(arguments) => merge::run_all(context, &arguments),

@@ -10,6 +10,8 @@ mod install;
 mod merge_driver;
 mod textconv;
 
+pub(crate) use install::{SETTINGS, uncovered};
+
 /// Make git diff and merge sealed files as if they were plain
 #[derive(Args, Debug)]
 pub(crate) struct Git {

@@ -264,11 +264,26 @@ fn keep_config(context: &mut Context, path: &Path, recipient: Option<&str>) -> R
         return Ok(());
     };
     let named = str::from_utf8(&bytes).is_ok_and(|text| text.contains(recipient));
-    context.print(if named {
-        b"next: sops-rs edit secrets/example.yaml\n"
+    let next = if named {
+        next(path)
     } else {
-        b"next: have your recipient added to the config by someone who can open the files\n"
-    })
+        "next: have your recipient added to the config by someone who can open the files\n"
+            .to_owned()
+    };
+    context.print(next.as_bytes())
+}
+
+/// What to do with a config: make a file, and have git know it.
+fn next(config: &Path) -> String {
+    let in_git = config
+        .ancestors()
+        .any(|folder| folder.join(".git").symlink_metadata().is_ok());
+    let then = if in_git {
+        "then: sops-rs git install   so that git diffs and merges it as if it were plain\n"
+    } else {
+        ""
+    };
+    format!("next: sops-rs edit secrets/example.yaml\n{then}")
 }
 
 fn create_config(
@@ -290,10 +305,7 @@ fn create_config(
         config_text(&user(context), own, others).as_bytes(),
         Privacy::Public,
     )?;
-    let text = format!(
-        "created  config    {}\nnext: sops-rs edit secrets/example.yaml\n",
-        shown(path)
-    );
+    let text = format!("created  config    {}\n{}", shown(path), next(path));
     context.print(text.as_bytes())
 }
 
@@ -421,7 +433,8 @@ mod tests {
             format!(
                 "created  identity  /{KEYS}\n                   {RECIPIENT}\n\
                  Keep a copy of that file in a safe place: without it your secrets are lost.\n\
-                 created  config    /repo/.sops-rs.yaml\nnext: sops-rs edit secrets/example.yaml\n"
+                 created  config    /repo/.sops-rs.yaml\nnext: sops-rs edit secrets/example.yaml\n\
+                 then: sops-rs git install   so that git diffs and merges it as if it were plain\n"
             )
         );
         assert_eq!(
@@ -448,7 +461,8 @@ mod tests {
             said,
             format!(
                 "kept     identity  /{KEYS}\n                   {RECIPIENT}\n\
-                 kept     config    /repo/.sops-rs.yaml\nnext: sops-rs edit secrets/example.yaml\n"
+                 kept     config    /repo/.sops-rs.yaml\nnext: sops-rs edit secrets/example.yaml\n\
+                 then: sops-rs git install   so that git diffs and merges it as if it were plain\n"
             )
         );
         assert_eq!(

@@ -30,6 +30,7 @@ fn the_reference_is_what_the_program_says() {
         "diff",
         "merge",
         "mergetool",
+        "doctor",
         "git",
         "git install",
         "git uninstall",

@@ -1072,7 +1072,7 @@ fn conflict_markers() {
         str![[r#"
 sops-rs: error: unresolved merge conflict
   --> db.yaml:2:1
-hint: resolve the conflict and remove its markers
+hint: resolve it with `sops-rs merge FILE`, or by hand, and remove the marker lines
 
 "#]],
     );
@@ -1081,7 +1081,7 @@ hint: resolve the conflict and remove its markers
         str![[r#"
 sops-rs: error: unresolved merge conflict
   --> db.json:2:1
-hint: resolve the conflict and remove the marker lines
+hint: resolve it with `sops-rs merge FILE`, or by hand, and remove the marker lines
 
 "#]],
     );
@@ -1090,7 +1090,7 @@ hint: resolve the conflict and remove the marker lines
         str![[r#"
 sops-rs: error: unresolved merge conflict
   --> db.env:1:1
-hint: resolve the conflict and remove the marker lines
+hint: resolve it with `sops-rs merge FILE`, or by hand, and remove the marker lines
 
 "#]],
     );
@@ -1099,7 +1099,7 @@ hint: resolve the conflict and remove the marker lines
         str![[r#"
 sops-rs: error: unresolved merge conflict
   --> db.ini:2:1
-hint: resolve the conflict and remove the marker lines
+hint: resolve it with `sops-rs merge FILE`, or by hand, and remove the marker lines
 
 "#]],
     );

@@ -15,8 +15,11 @@ struct Repo {
     secrets: Vec<String>,
 }
 
-/// The formats: a file name, and how an entry of a flat text is written.
-const FORMATS: [(&str, fn(&[(&str, &str)]) -> String); 4] = [
+/// Writes the plaintext of these entries.
+type Write = fn(&[(&str, &str)]) -> String;
+
+/// The formats: a file name, and how entries are written.
+const FORMATS: [(&str, Write); 4] = [
     ("s/app.yaml", |entries| {
         lines(entries, |key, value| format!("{key}: {value}\n"))
     }),
@@ -37,6 +40,9 @@ const FORMATS: [(&str, fn(&[(&str, &str)]) -> String); 4] = [
         )
     }),
 ];
+
+/// The places of the formats.
+const ALL: [usize; 4] = [0, 1, 2, 3];
 
 fn lines(entries: &[(&str, &str)], line: fn(&str, &str) -> String) -> String {
     entries
@@ -87,7 +93,7 @@ impl Repo {
     /// Writes these entries, sealed; what is sealed there is kept.
     fn seal(&mut self, format: usize, entries: &[(&str, &str)]) {
         let (file, write) = FORMATS[format];
-        let plain = format!("plain{}", &file[5..]);
+        let plain = file.replace("s/app", "plain");
         self.world.write(&plain, write(entries));
         std::fs::create_dir_all(self.world.path("s")).expect("a folder");
         self.world.ok([
@@ -215,7 +221,7 @@ fn contradicting(format: usize) -> (Repo, [String; 4]) {
 
 #[test]
 fn a_merge_of_neighbouring_changes_is_clean() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, _, new) = diverged(format);
         repo.git(&["merge", "-q", "-m", "merged", "topic"]);
         assert_eq!(repo.opened(), merged(format, &new));
@@ -241,7 +247,7 @@ fn a_merge_of_neighbouring_changes_is_clean() {
 
 #[test]
 fn rebase_cherry_pick_and_revert_merge_too() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, _, new) = diverged(format);
         repo.git(&["checkout", "-q", "topic"]);
         repo.git(&["rebase", "-q", "main"]);
@@ -261,7 +267,7 @@ fn rebase_cherry_pick_and_revert_merge_too() {
 
 #[test]
 fn stashed_changes_come_back() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (old, new) = (values(), values());
         let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1])]);
         repo.seal(format, &[("a", &old[0]), ("b", &new[1])]);
@@ -279,7 +285,7 @@ fn stashed_changes_come_back() {
 
 #[test]
 fn a_conflict_is_sealed_and_can_be_resolved() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, new) = contradicting(format);
         let said = repo.fails(&["merge", "topic"]);
         assert!(
@@ -319,7 +325,7 @@ fn a_conflict_is_sealed_and_can_be_resolved() {
 
 #[test]
 fn a_conflict_is_resolved_in_the_editor() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, new) = contradicting(format);
         repo.fails(&["merge", "topic"]);
         let kept = &new[3];
@@ -450,7 +456,7 @@ fn a_renamed_file_takes_the_changes_of_the_other_side() {
 
 #[test]
 fn a_file_that_both_sides_added_merges_entry_by_entry() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let new = values();
         let mut repo = Repo::new(0, &[("x", &new[3])]);
         repo.file = FORMATS[format].0;
@@ -585,7 +591,7 @@ fn without_a_key_our_side_is_left_as_it_is() {
 
 #[test]
 fn a_clone_without_drivers_is_resolved_from_gits_stages() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, _, new) = diverged(format);
         repo.world.ok(["git", "uninstall"]);
         repo.fails(&["merge", "topic"]);
@@ -620,7 +626,7 @@ fn a_file_wrecked_by_a_merge_of_text_is_repaired() {
 
 #[test]
 fn diffs_are_readable_masked_and_never_fail() {
-    for format in 0..FORMATS.len() {
+    for format in ALL {
         let (repo, old, new) = diverged(format);
         let range = ["diff", "main~1", "main"];
         let plain = repo.git(&range);
@@ -722,4 +728,44 @@ fn recipients_and_rules_merge() {
     );
     assert!(repo.world.read(repo.file).contains(bob));
     repo.nothing_leaked();
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_what_lies_about() {
+    let secret = unique("S3CR3T");
+    let repo = Repo::new(0, &[("a", &secret)]);
+    let said = String::from_utf8(repo.world.ok(["doctor"])).expect("UTF-8");
+    assert!(said.starts_with("all is well"), "{said}");
+
+    // A cache of diffs, as a careless setting leaves it.
+    repo.git(&["config", "diff.sops.cachetextconv", "true"]);
+    repo.git(&["diff", "--textconv", "HEAD~1", "HEAD"]);
+    repo.git(&["log", "-p", "--textconv"]);
+    let found = |words: &str| {
+        let ran = repo.world.run(["doctor"]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        let said = ran.text();
+        assert!(said.contains(words), "`{words}` is not in {said}");
+    };
+    found("`diff.sops.cachetextconv` is on");
+    found("`refs/notes/textconv/sops` holds what diffs have shown");
+    repo.git(&["config", "diff.sops.cachetextconv", "false"]);
+    repo.git(&["update-ref", "-d", "refs/notes/textconv/sops"]);
+
+    repo.world.write("s/app.decrypted.yaml", "a: harmless\n");
+    found("`s/app.decrypted.yaml` looks like the plaintext");
+    std::fs::remove_file(repo.world.path("s/app.decrypted.yaml")).expect("the file");
+
+    repo.world.write(".gitattributes", "");
+    found("`s/app.yaml` is sealed, but git diffs and merges it as text");
+    repo.world.ok(["git", "uninstall"]);
+    found("git does not know how to diff and merge");
+    repo.world.ok(["git", "install"]);
+    repo.world.ok(["doctor"]);
+
+    let folder = repo.world.path(".git/rr-cache/0123");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    repo.world
+        .write(".git/rr-cache/0123/preimage", "a: b\nsops:\n");
+    found("records how a sealed file was merged as text");
 }

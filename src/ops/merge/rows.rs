@@ -59,8 +59,8 @@ impl Rows {
         let source = document.source();
         let mut at = if source.starts_with('\u{feff}') { 3 } else { 0 };
         while at < source.len() {
-            let row = marks.row(at, &mut rows);
-            at = next_line(source, row.span.end());
+            let (row, next) = marks.row(at, &mut rows);
+            at = next;
             let place = rows.list.len();
             if matches!(row.about, About::Entry(_) | About::End(_)) {
                 rows.places.entry(row.about).or_insert(place);
@@ -88,16 +88,6 @@ impl Rows {
     pub(super) fn entries_of(&self, row: &Row) -> &[EntryId] {
         self.entries.get(row.entries.clone()).unwrap_or_default()
     }
-}
-
-/// The start of the line behind a row that ends at `end`.
-fn next_line(source: &str, end: usize) -> usize {
-    if end > 0 && source.as_bytes().get(end - 1) == Some(&b'\n') {
-        return end;
-    }
-    let rest = source.get(end..).unwrap_or_default();
-    rest.find('\n')
-        .map_or(source.len(), |newline| end + newline + 1)
 }
 
 /// In JSON a comma at the end of a line belongs to the place, not to the entry.
@@ -158,8 +148,8 @@ impl<'d> Marks<'d> {
         }
     }
 
-    /// The row that begins at `start`.
-    fn row(&mut self, start: usize, rows: &mut Rows) -> Row {
+    /// The row that begins at `start`, and where the next one does.
+    fn row(&mut self, start: usize, rows: &mut Rows) -> (Row, usize) {
         let mut hash = DefaultHasher::new();
         let first_leaf = rows.leaves.len();
         let (mut end, mut done) = (line_end(self.source, start), start);
@@ -222,14 +212,20 @@ impl<'d> Marks<'d> {
             (None, None) if text.trim_start().starts_with(['#', ';']) => About::Comment,
             (None, None) => About::Other,
         };
+        let next = if text.ends_with('\n') {
+            end
+        } else {
+            self.source.len().min(end + 1)
+        };
         let text = text.trim_end_matches('\r');
-        Row {
+        let row = Row {
             span: Span::new(start, start + text.len()),
             mark: hash.finish(),
             about,
             leaves: first_leaf..rows.leaves.len(),
             entries: first_entry..rows.entries.len(),
-        }
+        };
+        (row, next)
     }
 }
 

@@ -335,7 +335,10 @@ fn without(document: &Document<'_>, changed: &[bool]) -> String {
         .filter(|(_, changed)| **changed)
         .map(|(node, _)| {
             // A tag that a token cannot have goes with the value, an anchor stays.
-            Edit::remove(Span::new(node.props.start(), node.span.end()))
+            let gone = Span::new(node.props.start(), node.span.end());
+            // The line breaks that a block keeps are part of it, those behind other texts are not.
+            let ended = gone.of(document.source()).ends_with('\n');
+            Edit::new(gone, if ended { "\n" } else { "" })
         })
         .collect();
     let text = splice(document.source(), &edits).expect("leaves do not overlap");

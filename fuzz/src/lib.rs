@@ -4,5 +4,6 @@
 //! Every function here takes any input and panics if a law is broken. What is refused with an error is in order.
 
 pub mod documents;
+pub mod merge;
 pub mod records;
 pub mod roundtrip;

@@ -379,7 +379,13 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
             // JSON takes an exponent for the largest and smallest, as ECMAScript does.
             let exponent =
                 document.format() == Format::Json && !(1e-6..1e21).contains(&number.abs());
-            exponent || written != text && written != format!("{text}.0")
+            let whole = document.format() == Format::Yaml && !text.contains('.');
+            let now = if whole {
+                format!("{text}.0")
+            } else {
+                text.clone()
+            };
+            exponent || written != now && (whole || written != format!("{text}.0"))
         }
         Value::Int(_) | Value::Time(_) => value.canonical() != written.as_bytes(),
     }

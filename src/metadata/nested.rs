@@ -56,11 +56,13 @@ fn read_groups(
             group.mapping()?;
             let mut keys = read_group(group)?;
             for (list, tree) in group.entries(is_foreign) {
+                // A single group is written at the top, where some names mean something else, and where only lists of keys
+                // are taken for recipients.
+                if grouped.len() == 1 && is_known(&list) {
+                    continue;
+                }
                 if grouped.len() == 1 && !is_list_of_keys(&tree) {
-                    // A single group is written at the top, where only lists of keys are taken for recipients, and where
-                    // this name may mean something.
-                    let is_taken = unknown.iter().any(|(name, _)| *name == list);
-                    if !is_known(&list) && !is_taken {
+                    if unknown.iter().all(|(name, _)| *name != list) {
                         unknown.push((list, tree));
                     }
                 } else {

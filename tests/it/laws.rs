@@ -3,6 +3,7 @@
 
 mod documents;
 mod hostile;
+mod merging;
 mod words;
 
 use proptest::test_runner::{Config, RngSeed};
@@ -53,6 +54,7 @@ fn the_corpus_of_the_fuzzer_obeys_the_laws() {
     }
     replay_texts("token", fuzz::records::token);
     replay_texts("metadata", fuzz::records::any_metadata);
+    replay_texts("merge", fuzz::merge::any);
     replay_texts("config", fuzz::records::config);
     replay_texts("selection", fuzz::records::any_pattern);
     replay("identities", fuzz::records::identities);

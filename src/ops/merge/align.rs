@@ -34,6 +34,20 @@ pub(super) fn align(one: &[u64], other: &[u64]) -> Vec<Option<usize>> {
     partners
 }
 
+/// The same, with the same pairs if `one` and `other` are exchanged: among several longest runs it is always the same one.
+pub(super) fn align_evenly(one: &[u64], other: &[u64]) -> Vec<Option<usize>> {
+    if one <= other {
+        return align(one, other);
+    }
+    let mut partners = vec![None; one.len()];
+    for (at_other, at_one) in align(other, one).into_iter().enumerate() {
+        if let Some(partner) = at_one.and_then(|at_one| partners.get_mut(at_one)) {
+            *partner = Some(at_other);
+        }
+    }
+    partners
+}
+
 /// A part of both: from and to in one, from and to in the other.
 type Gap = (usize, usize, usize, usize);
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::align::align;
+use super::align::{align, align_evenly};
 use super::three::{Side, Three};
 use crate::document::Document;
 use crate::node::{Kind, Node, NodeId};
@@ -30,6 +30,8 @@ pub(in crate::ops) struct Entry {
     pub(in crate::ops) nodes: Three<Option<NodeId>>,
     /// How many containers it stands in.
     pub(in crate::ops) depth: usize,
+    /// The document that it is in.
+    pub(in crate::ops) document: EntryId,
     /// A number for its content, in whichever version has it: the same for equal content.
     pub(in crate::ops) content: u64,
     /// Its key, or its place in a list in brackets; empty for documents.
@@ -97,7 +99,11 @@ impl Entries {
         let depth = parent
             .and_then(|parent| self.get(parent))
             .map_or(0, |entry| entry.depth + 1);
+        let document = parent
+            .and_then(|parent| self.get(parent))
+            .map_or(id, |entry| entry.document);
         self.list.push(Entry {
+            document,
             parent,
             nodes,
             depth,
@@ -282,7 +288,7 @@ fn by_content(
     let partners = if by_name {
         same(&of(Side::Ours), &of(Side::Theirs))
     } else {
-        align(&of(Side::Ours), &of(Side::Theirs))
+        align_evenly(&of(Side::Ours), &of(Side::Theirs))
     };
     let mut shared = vec![false; new.theirs.len()];
     for (at, partner) in new.ours.iter().zip(partners) {

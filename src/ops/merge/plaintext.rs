@@ -7,6 +7,8 @@
 //!
 //! Knows nothing of encryption.
 
+use std::collections::HashMap;
+
 use zeroize::Zeroizing;
 
 use crate::document::{Document, Path, Step};
@@ -14,7 +16,7 @@ use crate::node::{Kind, Node, ScanError};
 use crate::ops::reuse::Mark;
 use crate::value::Type;
 
-use super::entries::{Documents, Entries};
+use super::entries::{Documents, Entries, EntryId};
 use super::fate::{Fate, Fates};
 use super::rows::Rows;
 use super::text::{Clash, Layout, Line, Markers, Writer};
@@ -219,6 +221,11 @@ fn holds_what_it_should(
         return false;
     };
     let mut expected = Vec::with_capacity(found.len());
+    // Documents are numbered among those that stay.
+    let stays = |id: &EntryId| fates.of(*id) != Fate::Gone;
+    let roots = entries.all().filter(|(_, entry)| entry.parent.is_none());
+    let roots = roots.map(|(id, _)| id).filter(stays);
+    let numbers: HashMap<EntryId, usize> = roots.zip(0..).collect();
     for (id, entry) in entries.all() {
         let Fate::Kept(side) = fates.of(id) else {
             continue;
@@ -231,41 +238,55 @@ fn holds_what_it_should(
         let Some((document, id, node)) = leaf else {
             continue;
         };
-        match document
-            .path(id)
-            .and_then(|path| mark(document, node, &path))
-        {
-            Ok(mark) => expected.push(mark),
-            Err(_) => return false,
+        let number = numbers.get(&entry.document).copied();
+        let place = number.zip(document.path(id).ok());
+        match place.map(|(number, path)| mark(document, node, &path, number)) {
+            Some(Ok(mark)) => expected.push(mark),
+            None | Some(Err(_)) => return false,
         }
     }
     expected.sort_unstable();
     expected == found
 }
 
-/// Place, type and content of a value.
-fn mark(document: &Document<'_>, node: &Node, path: &Path) -> Result<Mark, ScanError> {
+/// Place, type and content of a value in the document of this number.
+fn mark(
+    document: &Document<'_>,
+    node: &Node,
+    path: &Path,
+    number: usize,
+) -> Result<Mark, ScanError> {
     let value = document.value(node)?;
     // No value is an empty comment, so that may stand for null.
     let kind = value.token_type().unwrap_or(Type::Comment);
     let content = Zeroizing::new(value.canonical().into_owned());
-    Ok(Mark::of(path.additional_data(), kind, &content))
+    let place = format!("{number} {}", path.additional_data());
+    Ok(Mark::of(&place, kind, &content))
 }
 
 /// The marks of all values of a document, sorted; `None` if one cannot be read.
 fn values(document: &Document<'_>) -> Option<Vec<Mark>> {
     let mut found = Vec::new();
+    let (mut depth, mut number) = (0_usize, 0_usize);
     document
         .walk(|step| {
-            if let Step::Leaf {
-                id,
-                path,
-                alias: None,
-                ..
-            } = step
-                && let Some(node) = document.node(id)
-            {
-                found.push(mark(document, node, path)?);
+            match step {
+                Step::Enter { .. } => depth += 1,
+                Step::Leave { .. } => {
+                    depth -= 1;
+                    number += usize::from(depth == 0);
+                }
+                Step::Leaf {
+                    id,
+                    path,
+                    alias: None,
+                    ..
+                } => {
+                    if let Some(node) = document.node(id) {
+                        found.push(mark(document, node, path, number)?);
+                    }
+                }
+                Step::Leaf { .. } | Step::Comment { .. } => {}
             }
             Ok::<(), ScanError>(())
         })

@@ -28,7 +28,7 @@ pub(super) enum About {
 /// One row.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// Its text without the line break, and in JSON without a comma at its end.
+    /// Its text without the line break.
     pub(super) span: Span,
     /// Equal for rows that are the same but for their values.
     pub(super) mark: u64,
@@ -57,7 +57,7 @@ impl Rows {
         let mut marks = Marks::of(document, side, entries);
         let mut rows = Self::default();
         let source = document.source();
-        let mut at = if source.starts_with('\u{feff}') { 3 } else { 0 };
+        let mut at = mark_len(document.format(), source);
         while at < source.len() {
             let (row, next) = marks.row(at, &mut rows);
             at = next;
@@ -65,13 +65,19 @@ impl Rows {
             if matches!(row.about, About::Entry(_) | About::End(_)) {
                 rows.places.entry(row.about).or_insert(place);
             }
-            rows.list.push(without_comma(document, row));
+            rows.list.push(row);
         }
         rows
     }
 
     pub(super) fn row(&self, at: usize) -> Option<&Row> {
         self.list.get(at)
+    }
+
+    /// The row that holds this byte of the text.
+    pub(super) fn at(&self, offset: usize) -> Option<&Row> {
+        let behind = self.list.partition_point(|row| row.span.start() <= offset);
+        self.list.get(behind.checked_sub(1)?)
     }
 
     /// The row that is about an entry or the end of one.
@@ -90,14 +96,13 @@ impl Rows {
     }
 }
 
-/// In JSON a comma at the end of a line belongs to the place, not to the entry.
-fn without_comma(document: &Document<'_>, mut row: Row) -> Row {
-    if document.format() == Format::Json {
-        let text = row.span.of(document.source()).trim_end();
-        let text = text.strip_suffix(',').unwrap_or(text).trim_end();
-        row.span = Span::new(row.span.start(), row.span.start() + text.len());
+/// Length of a byte order mark at the start, which is no part of the first row. In a dotenv file it is part of a key.
+fn mark_len(format: Format, source: &str) -> usize {
+    if format != Format::Dotenv && source.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
     }
-    row
 }
 
 /// What is needed to tell rows: where values, entries and ends stand, in the order of the text.
@@ -124,7 +129,7 @@ impl<'d> Marks<'d> {
                 .key
                 .map_or(node.props.start().min(node.span.start()), Span::start);
             // The section before the first header of an INI file stands nowhere.
-            if !node.key.is_some_and(Span::is_empty) {
+            if !node.is_container() || !node.key.is_some_and(Span::is_empty) {
                 starts.push((start, entry));
             }
             if node.kind == Kind::Scalar {
@@ -184,8 +189,8 @@ impl<'d> Marks<'d> {
             .unwrap_or_default()
             .trim_end_matches('\r');
         if self.json {
-            rest = rest.trim_end();
-            rest = rest.strip_suffix(',').unwrap_or(rest).trim_end();
+            // A comma at the end of a line belongs to the place, not to the entry.
+            rest = without_comma(rest);
         }
         skeleton(rest, &mut hash);
         let first_entry = rows.entries.len();
@@ -227,6 +232,12 @@ impl<'d> Marks<'d> {
         };
         (row, next)
     }
+}
+
+/// A line of JSON without blanks, and a comma, at its end.
+pub(super) fn without_comma(line: &str) -> &str {
+    let line = line.trim_end();
+    line.strip_suffix(',').unwrap_or(line).trim_end()
 }
 
 /// Where the line that holds `at` ends, before its line feed.

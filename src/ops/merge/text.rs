@@ -6,13 +6,13 @@ use zeroize::Zeroizing;
 
 use super::entries::{Documents, Entries};
 use super::fate::{Fate, Fates};
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, without_comma};
 use super::three::{Side, Three};
 use super::weave::Piece;
 use crate::document::Document;
 use crate::edit::{Edit, splice};
 use crate::format::{self, Format};
-use crate::node::{Node, NodeId};
+use crate::node::NodeId;
 use crate::span::Span;
 
 /// A row of the result, or what each side has instead.
@@ -182,12 +182,11 @@ impl Writer<'_, '_, '_> {
         let other = (*self.documents.get(from))?;
         let id = (*entry.nodes.get(from))?;
         let there = other.node(id)?;
-        let rows = self.rows.get(from);
-        let same_row = rows
-            .list
-            .iter()
-            .any(|other| other.mark == row.mark && rows.leaves_of(other).contains(&id));
-        if same_row && here.props == at(here) && there.props == at(there) {
+        if here.span.of(document.source()) == there.span.of(other.source()) {
+            return Some(());
+        }
+        let row_there = self.rows.get(from).at(there.span.start());
+        if row_there.is_some_and(|other| other.mark == row.mark) {
             edits.push(Edit::new(here.span, there.span.of(other.source())));
             return Some(());
         }
@@ -203,11 +202,6 @@ impl Writer<'_, '_, '_> {
         )
         .ok()
     }
-}
-
-/// The empty properties of a node that has none.
-fn at(node: &Node) -> Span {
-    Span::at(node.props.start())
 }
 
 /// How the result is written.
@@ -230,18 +224,25 @@ impl Layout {
                     .filter(|text| !text.is_empty())
                     .map(question)
             });
-            // One that is empty says nothing; if the two differ from it in both ways, ours says it.
-            let chosen = match found.base {
-                Some(_) => found.choose().unwrap_or(Side::Ours),
-                None => Side::Ours,
+            // One that is empty says nothing. Where the base does not decide, it is so if it is so in all.
+            let side = found
+                .base
+                .and(found.choose())
+                .and_then(|side| *found.get(side));
+            let all = || {
+                [found.ours, found.theirs]
+                    .into_iter()
+                    .flatten()
+                    .reduce(|one, other| one && other)
             };
-            found.get(chosen).or(found.ours).or(found.theirs)
+            side.or_else(all)
         };
         Self {
             format,
             crlf: ask(|text| text.contains("\r\n")).unwrap_or(false),
             ended: ask(|text| text.ends_with('\n')).unwrap_or(true),
-            mark: ask(|text| text.starts_with('\u{feff}')).unwrap_or(false),
+            mark: format != Format::Dotenv
+                && ask(|text| text.starts_with('\u{feff}')).unwrap_or(false),
         }
     }
 
@@ -278,12 +279,12 @@ impl Layout {
             self.commas(&rows)
         });
         let mut next = Three::<usize>::default();
-        let mut lines = lines.iter().peekable();
-        while let Some(line) = lines.next() {
-            let mut parts = Three::<Vec<(&str, bool)>>::default();
+        let mut rest = lines.iter().peekable();
+        while let Some(line) = rest.next() {
+            let mut parts = Three::<Vec<(&str, Option<bool>)>>::default();
             let mut take = |side: Side, row| {
                 let at = next.get_mut(side);
-                let comma = commas.get(side).get(*at).copied().unwrap_or(false);
+                let comma = commas.get(side).get(*at).copied().flatten();
                 *at += 1;
                 (row, comma)
             };
@@ -296,7 +297,7 @@ impl Layout {
                 Line::Clash(clash) => {
                     let mut all = vec![clash];
                     while let Some(Line::Clash(more)) =
-                        lines.next_if(|next| matches!(next, Line::Clash(_)))
+                        rest.next_if(|next| matches!(next, Line::Clash(_)))
                     {
                         all.push(more);
                     }
@@ -309,29 +310,29 @@ impl Layout {
                 }
             }
             for (mark, side) in [("<", Side::Ours), ("|", Side::Base), ("=", Side::Theirs)] {
-                text.row(&markers.line(mark), false);
+                text.row(&markers.line(mark), None);
                 for (row, comma) in parts.get(side) {
                     text.row(row, *comma);
                 }
             }
-            text.row(&markers.line(">"), false);
+            text.row(&markers.line(">"), None);
         }
-        text.ended = true;
+        text.ended |= lines.iter().any(|line| matches!(line, Line::Clash(_)));
         text.finish()
     }
 
-    /// Which rows have a comma behind them, which only JSON asks for.
-    fn commas(self, rows: &[&str]) -> Vec<bool> {
+    /// Whether rows must have a comma at their end, or must not; only JSON cares.
+    fn commas(self, rows: &[&str]) -> Vec<Option<bool>> {
         if self.format != Format::Json {
-            return vec![false; rows.len()];
+            return vec![None; rows.len()];
         }
         let mut next: Option<char> = None;
-        let mut commas = vec![false; rows.len()];
+        let mut commas = vec![None; rows.len()];
         for (row, comma) in rows.iter().zip(commas.iter_mut()).rev() {
-            let row = row.trim();
-            let opens = row.is_empty() || row.ends_with(['{', '[', ':', ',']);
+            let row = without_comma(row).trim_start();
+            let opens = row.is_empty() || row.ends_with(['{', '[', ':']);
             let closes = next.is_none_or(|next| matches!(next, '}' | ']' | ',' | ':'));
-            *comma = !opens && !closes;
+            *comma = (!row.is_empty()).then_some(!opens && !closes);
             next = row.chars().next().or(next);
         }
         commas
@@ -369,6 +370,8 @@ impl Markers {
 /// A text that is being written.
 struct Page {
     text: Zeroizing<String>,
+    /// Whether a byte order mark is still to come.
+    mark: bool,
     newline: &'static str,
     ended: bool,
     /// Whether the text ends with a line break, or is empty.
@@ -379,12 +382,9 @@ struct Page {
 
 impl Page {
     fn new(layout: Layout) -> Self {
-        let mut text = Zeroizing::new(String::new());
-        if layout.mark {
-            text.push('\u{feff}');
-        }
         Self {
-            text,
+            text: Zeroizing::new(String::new()),
+            mark: layout.mark,
             newline: layout.newline(),
             ended: layout.ended,
             fresh: true,
@@ -392,7 +392,17 @@ impl Page {
         }
     }
 
-    fn row(&mut self, row: &str, comma: bool) {
+    fn row(&mut self, row: &str, comma: Option<bool>) {
+        let bare = without_comma(row);
+        let has_comma = row.trim_end().ends_with(',');
+        let (row, behind) = match comma {
+            Some(false) if has_comma => (bare, ""),
+            Some(true) if !has_comma => (row, ","),
+            _ => (row, ""),
+        };
+        if std::mem::take(&mut self.mark) {
+            self.push("\u{feff}");
+        }
         if !self.fresh {
             self.push(self.newline);
         }
@@ -407,9 +417,7 @@ impl Page {
             };
             self.push(bare.unwrap_or(part));
         }
-        if comma {
-            self.push(",");
-        }
+        self.push(behind);
         self.fresh = row.ends_with('\n');
     }
 

@@ -168,14 +168,22 @@ impl Weaver<'_> {
                 .map(|unit| unit.about)
                 .collect()
         };
-        let first = if order(Side::Ours, Side::Theirs) == order(Side::Theirs, Side::Ours) {
-            Side::Ours
-        } else if order(Side::Ours, Side::Base) == order(Side::Base, Side::Ours) {
-            Side::Theirs
-        } else if order(Side::Theirs, Side::Base) == order(Side::Base, Side::Theirs) {
-            Side::Ours
-        } else {
-            return None;
+        let keeps = |side: Side| order(side, Side::Base) == order(Side::Base, side);
+        let one_order = order(Side::Ours, Side::Theirs) == order(Side::Theirs, Side::Ours);
+        let first = match (keeps(Side::Ours), keeps(Side::Theirs)) {
+            _ if one_order => Side::Ours,
+            (true, false) => Side::Theirs,
+            (false, true) => Side::Ours,
+            // Both added them, in two orders: either will do, as long as it is the same in both directions.
+            (true, true) => {
+                let ranks = |side: Side| units.get(side).iter().map(|unit| self.rank(unit));
+                if ranks(Side::Ours).le(ranks(Side::Theirs)) {
+                    Side::Ours
+                } else {
+                    Side::Theirs
+                }
+            }
+            (false, false) => return None,
         };
         let second = first.other();
         let follows = runs(units.get(second), places.get(first));
@@ -271,17 +279,18 @@ impl Weaver<'_> {
         }
     }
 
-    /// By what two runs of one place are ordered: depth, key, content.
-    fn rank(&self, unit: &Unit) -> (Reverse<usize>, &str, u64) {
+    /// By what two runs of one place are ordered: document, depth, key, content.
+    fn rank(&self, unit: &Unit) -> (EntryId, Reverse<usize>, &str, u64) {
         let (entry, below) = match unit.about {
             About::Entry(entry) => (entry, 0),
             About::End(entry) => (entry, 1),
-            About::Comment | About::Other => return (Reverse(0), "", 0),
+            About::Comment | About::Other => return (EntryId::MAX, Reverse(0), "", 0),
         };
         let found = self.entries.get(entry);
         let depth = found.map_or(0, |entry| entry.depth + below);
         let content = found.map_or(0, |entry| entry.content);
-        (Reverse(depth), self.entries.key(entry), content)
+        let document = found.map_or(0, |entry| entry.document);
+        (document, Reverse(depth), self.entries.key(entry), content)
     }
 
     /// Those units of one side that the result has here; `None` if that cannot be told.

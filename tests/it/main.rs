@@ -31,6 +31,8 @@ mod git;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod merge_cases;
+#[cfg(test)]
 mod roundtrip;
 #[cfg(test)]
 mod safety;

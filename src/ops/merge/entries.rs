@@ -16,7 +16,7 @@ use crate::value::Value;
 pub(in crate::ops) type EntryId = usize;
 
 /// Keys by whose value an item of a list is known, the best first.
-const IDENTITIES: [&str; 3] = ["name", "id", "key"];
+const IDENTITIES: [&str; 4] = ["name", "id", "key", "metadata.name"];
 
 /// The versions; `None` is one that is empty.
 pub(in crate::ops) type Documents<'d, 's> = Three<Option<&'d Document<'s>>>;
@@ -32,8 +32,6 @@ pub(in crate::ops) struct Entry {
     pub(in crate::ops) depth: usize,
     /// The document that it is in.
     pub(in crate::ops) document: EntryId,
-    /// A number for its content, in whichever version has it: the same for equal content.
-    pub(in crate::ops) content: u64,
     /// Its key, or its place in a list in brackets; empty for documents.
     name: String,
 }
@@ -43,6 +41,8 @@ pub(in crate::ops) struct Entry {
 pub(in crate::ops) struct Entries {
     list: Vec<Entry>,
     of_node: Three<Vec<Option<EntryId>>>,
+    /// A number for the content of every node.
+    prints: Three<Vec<u64>>,
 }
 
 impl Entries {
@@ -56,6 +56,7 @@ impl Entries {
         let mut entries = Self {
             list: Vec::new(),
             of_node: Three::of(|side| vec![None; count(side)]),
+            prints: Three::default(),
         };
         let prints = Three::of(|side| documents.get(side).map_or_else(Vec::new, fingerprints));
         let roots = Three::of(|side| {
@@ -63,13 +64,15 @@ impl Entries {
                 .get(side)
                 .map_or_else(Vec::new, |found| found.roots().collect())
         });
-        let most = Side::ALL
-            .map(|side| roots.get(side).len())
-            .into_iter()
-            .max();
-        for number in 0..most.unwrap_or(0) {
-            let nodes = Three::of(|side| roots.get(side).get(number).copied());
-            entries.add(None, nodes, 0, String::new());
+        // A file with one document has the same one in all versions.
+        let single = Side::ALL.iter().all(|side| roots.get(*side).len() <= 1);
+        let documents_of = if single {
+            vec![Three::of(|side| roots.get(side).first().copied())]
+        } else {
+            by_content(documents, &roots, &prints)
+        };
+        for nodes in documents_of {
+            entries.add(None, nodes, String::new());
         }
         // Entries are added behind those whose container they are in.
         let mut next = 0;
@@ -77,16 +80,11 @@ impl Entries {
             entries.descend(next, documents, &prints);
             next += 1;
         }
+        entries.prints = prints;
         entries
     }
 
-    fn add(
-        &mut self,
-        parent: Option<EntryId>,
-        nodes: Three<Option<NodeId>>,
-        content: u64,
-        name: String,
-    ) {
+    fn add(&mut self, parent: Option<EntryId>, nodes: Three<Option<NodeId>>, name: String) {
         let id = self.list.len();
         for side in Side::ALL {
             let place = nodes
@@ -107,7 +105,6 @@ impl Entries {
             parent,
             nodes,
             depth,
-            content,
             name,
         });
     }
@@ -131,7 +128,7 @@ impl Entries {
         });
         let keyed = Three::of(|side| children.get(side).0.clone().unwrap_or_default());
         for (name, nodes) in by_key(documents, &keyed) {
-            self.add(Some(id), nodes, content(&nodes, prints), name);
+            self.add(Some(id), nodes, name);
         }
         let items = Three::of(|side| children.get(side).1.clone().unwrap_or_default());
         for nodes in by_content(documents, &items, prints) {
@@ -140,7 +137,7 @@ impl Entries {
                 items.get(side).binary_search(&node).ok()
             });
             let name = format!("[{}]", place.unwrap_or(0));
-            self.add(Some(id), nodes, content(&nodes, prints), name);
+            self.add(Some(id), nodes, name);
         }
     }
 
@@ -157,6 +154,11 @@ impl Entries {
     /// The entry that a node of one version is; `None` for comments.
     pub(in crate::ops) fn of_node(&self, side: Side, node: NodeId) -> Option<EntryId> {
         self.of_node.get(side).get(node).copied().flatten()
+    }
+
+    /// A number for the content of a node: the same for equal content.
+    pub(in crate::ops) fn content(&self, side: Side, node: NodeId) -> u64 {
+        self.prints.get(side).get(node).copied().unwrap_or(0)
     }
 
     /// The path for people.
@@ -184,12 +186,6 @@ impl Entries {
         let name = self.get(id).map_or("", |entry| entry.name.as_str());
         if name.starts_with('[') { "" } else { name }
     }
-}
-
-/// The number of what an entry has in one of the versions; which one does not matter where it is in one alone.
-fn content(nodes: &Three<Option<NodeId>>, prints: &Three<Vec<u64>>) -> u64 {
-    let print = |side: Side| prints.get(side).get((*nodes.get(side))?).copied();
-    Side::ALL.into_iter().find_map(print).unwrap_or(0)
 }
 
 fn entries_of(document: &Document<'_>, id: NodeId) -> Vec<NodeId> {
@@ -263,7 +259,15 @@ fn by_content(
             same(&marks.base, marks.get(side))
         } else {
             let partners = align(&marks.base, marks.get(side));
-            with_edited(partners, marks.get(side).len())
+            with_edited(partners, marks.get(side).len(), |base, other| {
+                similar(
+                    documents,
+                    prints,
+                    side,
+                    item(Side::Base, base),
+                    item(side, other),
+                )
+            })
         };
         let mut taken = vec![false; marks.get(side).len()];
         for (nodes, partner) in found.iter_mut().zip(partners) {
@@ -325,8 +329,12 @@ fn same(one: &[u64], other: &[u64]) -> Vec<Option<usize>> {
     one.iter().map(|mark| places.get(mark).copied()).collect()
 }
 
-/// Between two items that are the same, as many items as before are the same items, edited.
-fn with_edited(mut partners: Vec<Option<usize>>, count: usize) -> Vec<Option<usize>> {
+/// Between two items that are the same, as many items as before are the same items, edited, as far as they are `similar`.
+fn with_edited(
+    mut partners: Vec<Option<usize>>,
+    count: usize,
+    similar: impl Fn(usize, usize) -> bool,
+) -> Vec<Option<usize>> {
     let anchors: Vec<(usize, usize)> = partners
         .iter()
         .enumerate()
@@ -337,7 +345,7 @@ fn with_edited(mut partners: Vec<Option<usize>>, count: usize) -> Vec<Option<usi
     for (to, to_other) in anchors {
         if to.saturating_sub(from) == to_other.saturating_sub(from_other) {
             for (at, other) in (from..to).zip(from_other..to_other) {
-                if let Some(partner) = partners.get_mut(at) {
+                if let Some(partner) = partners.get_mut(at).filter(|_| similar(at, other)) {
                     *partner = Some(other);
                 }
             }
@@ -345,6 +353,47 @@ fn with_edited(mut partners: Vec<Option<usize>>, count: usize) -> Vec<Option<usi
         (from, from_other) = (to + 1, to_other + 1);
     }
     partners
+}
+
+/// Whether an item can be another one, edited: both are values, or half of what is in them is the same.
+fn similar(
+    documents: &Documents<'_, '_>,
+    prints: &Three<Vec<u64>>,
+    side: Side,
+    base: Option<NodeId>,
+    other: Option<NodeId>,
+) -> bool {
+    let found = |side: Side, id: Option<NodeId>| {
+        let document = (*documents.get(side))?;
+        Some((document, id?, document.node(id?)?))
+    };
+    let (Some(one), Some(other)) = (found(Side::Base, base), found(side, other)) else {
+        return false;
+    };
+    if one.2.kind != other.2.kind {
+        return false;
+    }
+    if !one.2.is_container() {
+        return true;
+    }
+    let parts =
+        |side: Side, (document, id, _): (&Document<'_>, NodeId, &Node)| -> Vec<(String, u64)> {
+            let part = |child: NodeId| {
+                let key = document
+                    .node(child)
+                    .and_then(|child| document.key(child).ok());
+                let print = prints.get(side).get(child).copied().unwrap_or(0);
+                (
+                    key.map(std::borrow::Cow::into_owned).unwrap_or_default(),
+                    print,
+                )
+            };
+            entries_of(document, id).into_iter().map(part).collect()
+        };
+    let (one, other) = (parts(Side::Base, one), parts(side, other));
+    let known: std::collections::HashSet<&(String, u64)> = one.iter().collect();
+    let shared = other.iter().filter(|part| known.contains(part)).count();
+    shared * 2 >= one.len().max(other.len())
 }
 
 /// The value of `key` in every item; `None` if one has none, or two the same.
@@ -363,7 +412,11 @@ fn identities(
             document
                 .node(item)
                 .filter(|node| node.kind == Kind::Mapping)?;
-            let node = document.node(document.entry(item, key)?)?;
+            let mut place = item;
+            for key in key.split('.') {
+                place = document.entry(place, key)?;
+            }
+            let node = document.node(place)?;
             let mark = scalar_print(document, node).filter(|_| node.kind == Kind::Scalar)?;
             if !seen.insert(mark) {
                 return None;

@@ -2,7 +2,8 @@
 
 use super::entries::{Documents, Entries, EntryId, equal};
 use super::three::{Side, Three, agreed};
-use crate::node::{Kind, Node, NodeId};
+use crate::format::Format;
+use crate::node::{Kind, Node, NodeId, Tag};
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Fates {
     pub(super) fn of_all(documents: &Documents<'_, '_>, entries: &Entries, has_base: bool) -> Self {
         let mut list: Vec<Fate> = entries
             .all()
-            .map(|(_, entry)| decide(documents, &entry.nodes, has_base))
+            .map(|(_, entry)| decide(documents, entries, &entry.nodes, has_base))
             .collect();
         let both = |nodes: &Three<Option<NodeId>>| {
             let is_scalar = |side: Side| kind(documents, nodes, side) == Some(Kind::Scalar);
@@ -42,7 +43,40 @@ impl Fates {
                 *around = Fate::Clash;
             }
         }
-        Self { list, in_place }
+        let mut fates = Self { list, in_place };
+        fates.dispute_emptied(documents, entries);
+        fates
+    }
+
+    /// A collection in blocks that each side took a part of, so that nothing is left, has no spelling.
+    fn dispute_emptied(&mut self, documents: &Documents<'_, '_>, entries: &Entries) {
+        // Whether ours has something in it, and theirs, and the result.
+        let mut children = vec![[false; 3]; self.list.len()];
+        for (id, entry) in entries.all() {
+            if let Some([ours, theirs, result]) =
+                entry.parent.and_then(|parent| children.get_mut(parent))
+            {
+                *ours |= entry.nodes.ours.is_some();
+                *theirs |= entry.nodes.theirs.is_some();
+                *result |= self.of(id) != Fate::Gone;
+            }
+        }
+        for (id, entry) in entries.all().filter(|(_, entry)| entry.parent.is_some()) {
+            let Fate::Kept(side) = self.of(id) else {
+                continue;
+            };
+            let node = node(documents, &entry.nodes, side);
+            let in_blocks = node.is_some_and(|node| {
+                let format = documents.get(side).map(|document| document.format());
+                node.is_container() && !node.flow && format == Some(Format::Yaml)
+            });
+            if in_blocks
+                && children.get(id) == Some(&[true, true, false])
+                && let Some(fate) = self.list.get_mut(id)
+            {
+                *fate = Fate::Clash;
+            }
+        }
     }
 
     /// What becomes of an entry.
@@ -74,13 +108,35 @@ fn kind(documents: &Documents<'_, '_>, nodes: &Three<Option<NodeId>>, side: Side
     })
 }
 
-fn decide(documents: &Documents<'_, '_>, nodes: &Three<Option<NodeId>>, has_base: bool) -> Fate {
+fn decide(
+    documents: &Documents<'_, '_>,
+    entries: &Entries,
+    nodes: &Three<Option<NodeId>>,
+    has_base: bool,
+) -> Fate {
     let kinds = Three::of(|side| kind(documents, nodes, side));
-    let is_value = |kind: &Option<Kind>| matches!(kind, None | Some(Kind::Scalar));
-    if !is_value(&kinds.base) || !is_value(&kinds.ours) || !is_value(&kinds.theirs) {
-        return match kinds.choose() {
-            _ if !has_base && kinds.ours != kinds.theirs => Fate::Clash,
-            Some(side) if kinds.get(side).is_some() => Fate::Kept(side),
+    let all = |wanted: Kind| {
+        Side::ALL
+            .iter()
+            .all(|side| kinds.get(*side).is_none_or(|kind| kind == wanted))
+    };
+    if kinds.ours == kinds.theirs && matches!(kinds.ours, Some(Kind::Mapping | Kind::Sequence)) {
+        return Fate::Kept(Side::Ours);
+    }
+    if !all(Kind::Scalar) {
+        // What is in a collection has fates of its own. Things of different kinds are compared as a whole.
+        let of_a_kind = all(Kind::Mapping) || all(Kind::Sequence);
+        let things = Three::of(|side| {
+            let content = if of_a_kind {
+                0
+            } else {
+                entries.content(side, (*nodes.get(side))?)
+            };
+            kinds.get(side).map(|kind| (kind, content))
+        });
+        return match things.choose() {
+            _ if !has_base && things.ours != things.theirs => Fate::Clash,
+            Some(side) if things.get(side).is_some() => Fate::Kept(side),
             Some(_) => Fate::Gone,
             None => Fate::Clash,
         };
@@ -99,7 +155,7 @@ fn decide(documents: &Documents<'_, '_>, nodes: &Three<Option<NodeId>>, has_base
         } else if spelling(documents, nodes, Side::Ours) == spelling(documents, nodes, Side::Base) {
             Side::Theirs
         } else if same(Side::Ours, Side::Theirs) {
-            let written = |side| spelling(documents, nodes, side).unwrap_or_default();
+            let written = |side| spelling(documents, nodes, side).map_or("", |(text, _)| text);
             agreed(written(Side::Ours), written(Side::Theirs))
         } else if same(Side::Theirs, Side::Base) {
             Side::Ours
@@ -115,19 +171,15 @@ fn decide(documents: &Documents<'_, '_>, nodes: &Three<Option<NodeId>>, has_base
     }
 }
 
-/// A value as it is written; `None` if the side does not have it.
+/// A value as it is written, with its tag; `None` if the side does not have it.
 fn spelling<'d>(
     documents: &Documents<'d, '_>,
     nodes: &Three<Option<NodeId>>,
     side: Side,
-) -> Option<&'d str> {
+) -> Option<(&'d str, Tag)> {
     let document = (*documents.get(side))?;
-    Some(
-        document
-            .node((*nodes.get(side))?)?
-            .span
-            .of(document.source()),
-    )
+    let node = document.node((*nodes.get(side))?)?;
+    Some((node.span.of(document.source()), node.tag))
 }
 
 /// Whether two sides have the same value, or both none.

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use crate::document::{Document, Path, Step};
-use crate::node::{Kind, Node, ScanError};
+use crate::document::{Document, Step};
+use crate::node::{Kind, NodeId, ScanError};
 use crate::ops::reuse::Mark;
 use crate::value::Type;
 
@@ -149,6 +149,7 @@ pub fn merge(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>) -> 
         rows: &rows,
         entries: &entries,
         fates: &fates,
+        documents: &documents,
     };
     let pieces = if has_base {
         weaver.weave()
@@ -168,7 +169,15 @@ pub fn merge(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>) -> 
         layout,
         conflicts: Vec::new(),
     };
-    if merged.is_clean() && !holds_what_it_should(&merged, &documents, &entries, &fates) {
+    let holds = if merged.is_clean() {
+        holds_what_it_should(&merged, &documents, &entries, &fates)
+    } else {
+        // Whoever decides for one side loses nothing that neither side removed.
+        [Side::Ours, Side::Theirs]
+            .into_iter()
+            .all(|side| loses_nothing(&merged, side, &documents, &entries, &fates))
+    };
+    if !holds {
         merged.lines = vec![writer.whole()];
     }
     if !merged.is_clean() {
@@ -206,7 +215,8 @@ fn conflicts(entries: &Entries, fates: &Fates) -> Vec<Conflict> {
     found
 }
 
-/// Reads the result again: it must hold the values that are to be kept, each at its place, and no others.
+/// Reads the result again: it must hold the values that are to be kept, each at its place, and no others; and aliases
+/// must stand for what they stood for.
 fn holds_what_it_should(
     merged: &Merged,
     documents: &Documents<'_, '_>,
@@ -214,85 +224,137 @@ fn holds_what_it_should(
     fates: &Fates,
 ) -> bool {
     let text = merged.text(Side::Ours);
+    let result = Document::parse(merged.layout.format, &text).ok();
+    let found = result.as_ref().and_then(contents);
+    let expected = expected(documents, entries, fates);
+    found.is_some_and(|found| Some(found) == expected)
+}
+
+/// Whether the result, decided for one side, can be read and has every entry that is kept whatever is decided.
+fn loses_nothing(
+    merged: &Merged,
+    side: Side,
+    documents: &Documents<'_, '_>,
+    entries: &Entries,
+    fates: &Fates,
+) -> bool {
+    let text = merged.text(side);
     let Ok(result) = Document::parse(merged.layout.format, &text) else {
         return false;
     };
-    let Some(found) = values(&result) else {
+    let mut found: HashMap<String, usize> = HashMap::new();
+    let counted = result.walk(|step| {
+        if let Step::Leaf {
+            path, alias: None, ..
+        } = step
+        {
+            *found.entry(path.additional_data().to_owned()).or_default() += 1;
+        }
+        Ok::<(), ScanError>(())
+    });
+    if counted.is_err() {
         return false;
-    };
-    let mut expected = Vec::with_capacity(found.len());
-    // Documents are numbered among those that stay.
-    let stays = |id: &EntryId| fates.of(*id) != Fate::Gone;
-    let roots = entries.all().filter(|(_, entry)| entry.parent.is_none());
-    let roots = roots.map(|(id, _)| id).filter(stays);
-    let numbers: HashMap<EntryId, usize> = roots.zip(0..).collect();
+    }
+    for (id, entry) in entries.all() {
+        // What this side does not have may be in a conflict that is decided against it.
+        if !matches!(fates.of(id), Fate::Kept(_)) || entry.nodes.get(side).is_none() {
+            continue;
+        }
+        let leaf = documents.get(side).and_then(|document| {
+            let node = (*entry.nodes.get(side))?;
+            let is_leaf = document.node(node)?.kind == Kind::Scalar;
+            is_leaf.then(|| document.path(node).ok()).flatten()
+        });
+        let Some(path) = leaf else { continue };
+        match found.get_mut(path.additional_data()) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The marks of the values and aliases of every document, sorted, and the documents in any order.
+type Contents = Vec<Vec<Mark>>;
+
+/// What the result is to hold; `None` if an entry cannot be read.
+fn expected(documents: &Documents<'_, '_>, entries: &Entries, fates: &Fates) -> Option<Contents> {
+    let mut all: HashMap<EntryId, Vec<Mark>> = HashMap::new();
     for (id, entry) in entries.all() {
         let Fate::Kept(side) = fates.of(id) else {
             continue;
         };
-        let leaf = documents.get(side).and_then(|document| {
-            let id = (*entry.nodes.get(side))?;
-            let node = document.node(id).filter(|node| node.kind == Kind::Scalar)?;
-            Some((document, id, node))
-        });
-        let Some((document, id, node)) = leaf else {
+        if entry.parent.is_none() {
+            all.entry(id).or_default();
+        }
+        let Some(document) = documents.get(side) else {
             continue;
         };
-        let number = numbers.get(&entry.document).copied();
-        let place = number.zip(document.path(id).ok());
-        match place.map(|(number, path)| mark(document, node, &path, number)) {
-            Some(Ok(mark)) => expected.push(mark),
-            None | Some(Err(_)) => return false,
+        let Some(node) = *entry.nodes.get(side) else {
+            continue;
+        };
+        if let Some(mark) = mark(document, node)? {
+            all.entry(entry.document).or_default().push(mark);
         }
     }
-    expected.sort_unstable();
-    expected == found
+    Some(sorted(all.into_values()))
 }
 
-/// Place, type and content of a value in the document of this number.
-fn mark(
-    document: &Document<'_>,
-    node: &Node,
-    path: &Path,
-    number: usize,
-) -> Result<Mark, ScanError> {
-    let value = document.value(node)?;
-    // No value is an empty comment, so that may stand for null.
-    let kind = value.token_type().unwrap_or(Type::Comment);
-    let content = Zeroizing::new(value.canonical().into_owned());
-    let place = format!("{number} {}", path.additional_data());
-    Ok(Mark::of(&place, kind, &content))
+/// What a text holds; `None` if a value cannot be read.
+fn contents(document: &Document<'_>) -> Option<Contents> {
+    // Keys that are not strings, and the like.
+    document.walk(|_| Ok::<(), ScanError>(())).ok()?;
+    let mut all = Vec::new();
+    for root in document.roots() {
+        let end = document.node(root)?.end;
+        let mut marks = Vec::new();
+        for id in root + 1..end {
+            marks.extend(mark(document, id)?);
+        }
+        all.push(marks);
+    }
+    Some(sorted(all.into_iter()))
 }
 
-/// The marks of all values of a document, sorted; `None` if one cannot be read.
-fn values(document: &Document<'_>) -> Option<Vec<Mark>> {
-    let mut found = Vec::new();
-    let (mut depth, mut number) = (0_usize, 0_usize);
-    document
-        .walk(|step| {
-            match step {
-                Step::Enter { .. } => depth += 1,
-                Step::Leave { .. } => {
-                    depth -= 1;
-                    number += usize::from(depth == 0);
-                }
-                Step::Leaf {
-                    id,
-                    path,
-                    alias: None,
-                    ..
-                } => {
-                    if let Some(node) = document.node(id) {
-                        found.push(mark(document, node, path, number)?);
-                    }
-                }
-                Step::Leaf { .. } | Step::Comment { .. } => {}
-            }
-            Ok::<(), ScanError>(())
+fn sorted(all: impl Iterator<Item = Vec<Mark>>) -> Contents {
+    let mut all: Contents = all
+        .map(|mut marks| {
+            marks.sort_unstable();
+            marks
         })
-        .ok()?;
-    found.sort_unstable();
-    Some(found)
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// Place, type and content of a value; place of an alias, and of what it stands for. `Some(None)` for what is neither,
+/// `None` if it cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "nothing is not the same as unreadable"
+)]
+fn mark(document: &Document<'_>, id: NodeId) -> Option<Option<Mark>> {
+    let node = document.node(id)?;
+    let place = |id: NodeId| document.path(id).ok();
+    Some(match node.kind {
+        Kind::Scalar => {
+            let value = document.value(node).ok()?;
+            // No value is an empty comment, so that may stand for null.
+            let kind = value.token_type().unwrap_or(Type::Comment);
+            let content = Zeroizing::new(value.canonical().into_owned());
+            Some(Mark::of(place(id)?.additional_data(), kind, &content))
+        }
+        Kind::Alias { target } => {
+            let target = place(target)?;
+            let target = format!("*{}", target.additional_data());
+            Some(Mark::of(
+                place(id)?.additional_data(),
+                Type::Comment,
+                target.as_bytes(),
+            ))
+        }
+        Kind::Mapping | Kind::Sequence | Kind::Comment => None,
+    })
 }
 
 /// Merges two texts that have no entries: what one side changed, or all of both.

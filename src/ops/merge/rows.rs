@@ -109,6 +109,7 @@ fn mark_len(format: Format, source: &str) -> usize {
 struct Marks<'d> {
     source: &'d str,
     json: bool,
+    dotenv: bool,
     leaves: Vec<(Span, NodeId)>,
     next_leaf: usize,
     starts: Vec<(usize, EntryId)>,
@@ -144,6 +145,7 @@ impl<'d> Marks<'d> {
         Self {
             source: document.source(),
             json,
+            dotenv: document.format() == Format::Dotenv,
             leaves,
             next_leaf: 0,
             starts,
@@ -183,11 +185,10 @@ impl<'d> Marks<'d> {
                 };
             }
         }
-        let mut rest = self
-            .source
-            .get(done..end)
-            .unwrap_or_default()
-            .trim_end_matches('\r');
+        let mut rest = self.source.get(done..end).unwrap_or_default();
+        if !self.dotenv {
+            rest = rest.trim_end_matches('\r');
+        }
         if self.json {
             // A comma at the end of a line belongs to the place, not to the entry.
             rest = without_comma(rest);
@@ -222,7 +223,12 @@ impl<'d> Marks<'d> {
         } else {
             self.source.len().min(end + 1)
         };
-        let text = text.trim_end_matches('\r');
+        // In a dotenv file it is part of the value.
+        let text = if self.dotenv {
+            text
+        } else {
+            text.trim_end_matches('\r')
+        };
         let row = Row {
             span: Span::new(start, start + text.len()),
             mark: hash.finish(),

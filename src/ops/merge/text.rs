@@ -191,6 +191,7 @@ impl Writer<'_, '_, '_> {
             return Some(());
         }
         let value = other.value(there).ok()?;
+        let before = edits.len();
         let ends_text = here.span.end() == document.source().len();
         format::write_value(
             document.format(),
@@ -200,7 +201,19 @@ impl Writer<'_, '_, '_> {
             ends_text,
             edits,
         )
-        .ok()
+        .ok()?;
+        // An empty value stands right behind the `:` or `-`.
+        let behind = document
+            .source()
+            .get(..here.span.start())
+            .unwrap_or_default();
+        if document.format() == Format::Yaml && here.span.is_empty() && behind.ends_with([':', '-'])
+        {
+            for edit in edits.iter_mut().skip(before) {
+                edit.text = Zeroizing::new([" ", edit.text.as_str()].concat());
+            }
+        }
+        Some(())
     }
 }
 
@@ -239,7 +252,7 @@ impl Layout {
         };
         Self {
             format,
-            crlf: ask(|text| text.contains("\r\n")).unwrap_or(false),
+            crlf: format != Format::Dotenv && ask(|text| text.contains("\r\n")).unwrap_or(false),
             ended: ask(|text| text.ends_with('\n')).unwrap_or(true),
             mark: format != Format::Dotenv
                 && ask(|text| text.starts_with('\u{feff}')).unwrap_or(false),
@@ -329,11 +342,12 @@ impl Layout {
         let mut next: Option<char> = None;
         let mut commas = vec![None; rows.len()];
         for (row, comma) in rows.iter().zip(commas.iter_mut()).rev() {
+            let comes = row.trim_start().chars().next();
             let row = without_comma(row).trim_start();
             let opens = row.is_empty() || row.ends_with(['{', '[', ':']);
             let closes = next.is_none_or(|next| matches!(next, '}' | ']' | ',' | ':'));
             *comma = (!row.is_empty()).then_some(!opens && !closes);
-            next = row.chars().next().or(next);
+            next = comes.or(next);
         }
         commas
     }
@@ -388,7 +402,7 @@ impl Page {
             newline: layout.newline(),
             ended: layout.ended,
             fresh: true,
-            verbatim: layout.format == Format::Binary,
+            verbatim: matches!(layout.format, Format::Binary | Format::Dotenv),
         }
     }
 

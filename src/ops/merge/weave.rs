@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::align::align;
-use super::entries::{Entries, EntryId};
+use super::entries::{Documents, Entries, Entry, EntryId};
 use super::fate::{Fate, Fates};
 use super::rows::{About, Row, Rows};
 use super::three::{Side, Three};
+use crate::node::NodeId;
 
 /// A piece of the result.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Weaver<'m> {
     pub(super) rows: &'m Three<Rows>,
     pub(super) entries: &'m Entries,
     pub(super) fates: &'m Fates,
+    /// The versions that the rows are of.
+    pub(super) documents: &'m Documents<'m, 'm>,
 }
 
 impl Weaver<'_> {
@@ -42,6 +45,9 @@ impl Weaver<'_> {
             let (Some(ours), Some(theirs)) = (*ours, *theirs) else {
                 continue;
             };
+            if !self.stays(base) {
+                continue;
+            }
             let to = Three { base, ours, theirs };
             self.changed(&between(&from, &to), &marks, &mut pieces);
             pieces.push(Piece::Row(Side::Ours, ours));
@@ -81,6 +87,17 @@ impl Weaver<'_> {
             (from, from_theirs) = (ours + 1, theirs + 1);
         }
         pieces
+    }
+
+    /// Whether a row that all versions have can stay: what begins in it is in dispute as a value at most.
+    fn stays(&self, base: usize) -> bool {
+        let row = self.rows.base.row(base);
+        let begun = row
+            .map(|row| self.rows.base.entries_of(row))
+            .unwrap_or_default();
+        begun
+            .iter()
+            .all(|&entry| self.fates.of(entry) != Fate::Clash || self.fates.is_in_place(entry))
     }
 
     /// The rows between two that stay.
@@ -176,7 +193,12 @@ impl Weaver<'_> {
             (false, true) => Side::Ours,
             // Both added them, in two orders: either will do, as long as it is the same in both directions.
             (true, true) => {
-                let ranks = |side: Side| units.get(side).iter().map(|unit| self.rank(unit));
+                let ranks = |side: Side| {
+                    units
+                        .get(side)
+                        .iter()
+                        .map(move |unit| self.rank(side, unit))
+                };
                 if ranks(Side::Ours).le(ranks(Side::Theirs)) {
                     Side::Ours
                 } else {
@@ -264,7 +286,9 @@ impl Weaver<'_> {
         let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
         loop {
             let (from, unit) = match (one.peek(), two.peek()) {
-                (Some(a), Some(b)) if self.rank(a) <= self.rank(b) => (side, one.next()),
+                (Some(a), Some(b)) if self.rank(side, a) <= self.rank(other_side, b) => {
+                    (side, one.next())
+                }
                 (_, Some(_)) => (other_side, two.next()),
                 (Some(_), None) => (side, one.next()),
                 (None, None) => return Some(()),
@@ -279,18 +303,38 @@ impl Weaver<'_> {
         }
     }
 
-    /// By what two runs of one place are ordered: document, depth, key, content.
-    fn rank(&self, unit: &Unit) -> (EntryId, Reverse<usize>, &str, u64) {
+    /// By what two runs of one place are ordered: document, depth, key, text. Says nothing of sides.
+    fn rank(&self, side: Side, unit: &Unit) -> Rank<'_> {
         let (entry, below) = match unit.about {
             About::Entry(entry) => (entry, 0),
             About::End(entry) => (entry, 1),
-            About::Comment | About::Other => return (EntryId::MAX, Reverse(0), "", 0),
+            // What stands at the end stays there.
+            About::Comment | About::Other => {
+                return (true, Some(NodeId::MAX), "", Reverse(0), "", "");
+            }
         };
         let found = self.entries.get(entry);
+        let document = found.and_then(|found| self.entries.get(found.document));
+        let base = document.and_then(|document| document.nodes.base);
         let depth = found.map_or(0, |entry| entry.depth + below);
-        let content = found.map_or(0, |entry| entry.content);
-        let document = found.map_or(0, |entry| entry.document);
-        (document, Reverse(depth), self.entries.key(entry), content)
+        (
+            base.is_none(),
+            base,
+            self.text(side, document.filter(|_| base.is_none())),
+            Reverse(depth),
+            self.entries.key(entry),
+            self.text(side, found),
+        )
+    }
+
+    /// The text of an entry on one side.
+    fn text(&self, side: Side, entry: Option<&Entry>) -> &str {
+        let document = *self.documents.get(side);
+        let node = entry.and_then(|entry| document?.node((*entry.nodes.get(side))?));
+        match (document, node) {
+            (Some(document), Some(node)) => node.span.of(document.source()),
+            _ => "",
+        }
     }
 
     /// Those units of one side that the result has here; `None` if that cannot be told.
@@ -322,8 +366,8 @@ impl Weaver<'_> {
             let there = |side: Side| self.rows.get(side).about(unit.about);
             let elsewhere = there(side.other()).is_some();
             match self.fates.of(entry) {
-                Fate::Gone => {}
-                Fate::Clash => return None,
+                Fate::Gone if self.has_comments_of_base(side, unit) => {}
+                Fate::Gone | Fate::Clash => return None,
                 Fate::Kept(_) if !elsewhere && there(Side::Base).is_none() => wanted.push(*unit),
                 // Moved by the other side: it stands there, if it is unchanged here.
                 Fate::Kept(_)
@@ -332,7 +376,7 @@ impl Weaver<'_> {
                     let mark =
                         |side: Side, at: usize| self.rows.get(side).row(at).map(|row| row.mark);
                     let unchanged = mark(side, unit.row?) == mark(Side::Base, there(Side::Base)?);
-                    if !unchanged {
+                    if !unchanged || !self.has_comments_of_base(side, unit) {
                         return None;
                     }
                 }
@@ -340,6 +384,25 @@ impl Weaver<'_> {
             }
         }
         Some(wanted)
+    }
+
+    /// Whether the comments above a unit are those that the base has above it.
+    fn has_comments_of_base(&self, side: Side, unit: &Unit) -> bool {
+        let marks = |side: Side, rows: Range<usize>| -> Vec<u64> {
+            let row = |row: usize| self.rows.get(side).row(row);
+            rows.filter_map(row).map(|row| row.mark).collect()
+        };
+        let Some(place) = self.rows.base.about(unit.about) else {
+            return unit.above.is_empty();
+        };
+        let is_comment = |row: &usize| {
+            let about = self.rows.base.row(*row).map(|row| row.about);
+            matches!(about, Some(About::Comment | About::Other))
+        };
+        let count = (0..place).rev().take_while(is_comment).count();
+        let above = marks(side, unit.above.clone());
+        // The unit may begin behind some of them, which stay.
+        marks(Side::Base, place - count..place).ends_with(&above)
     }
 
     /// Adds a unit that both sides have here.
@@ -367,6 +430,16 @@ impl Weaver<'_> {
         Some(())
     }
 }
+
+/// See [`Weaver::rank`].
+type Rank<'t> = (
+    bool,
+    Option<NodeId>,
+    &'t str,
+    Reverse<usize>,
+    &'t str,
+    &'t str,
+);
 
 /// A row about an entry or an end, with the comments above it; or the comments at the end of a part.
 #[derive(Debug)]

@@ -26,7 +26,6 @@ const KNOWN_WRONG: &[&str] = &[
     "block-moved-here-key-added-inside-there",
     "blocks-added-by-both-between-others",
     "document-of-three-removed-here-comment-edited-there",
-    "documents-reordered-here-edited-there",
     "flow-mapping-on-several-lines-both-append",
     "header-comment-edited-there-first-key-deleted-here",
     "ini-empty-value-filled-here-spaces-there",

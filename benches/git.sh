@@ -37,16 +37,16 @@ entries() { # COUNT
 
 # A thousand commits, each of which changes one value of one of ten files of fifty values.
 repository history
-mkdir s
+mkdir secrets
 for n in 0 1 2 3 4 5 6 7 8 9; do
-  entries 50 > "s/$n.yaml"
-  sops-rs encrypt -i "s/$n.yaml"
+  entries 50 > "secrets/$n.yaml"
+  sops-rs encrypt -i "secrets/$n.yaml"
 done
 sops-rs git install > /dev/null
 git add -A && git commit -qm base
 i=0
 while [ $i -lt 1000 ]; do
-  SOPS_EDITOR="sed -i s/^key$((i % 50)):.*/key$((i % 50)):\ changed\ $i/" sops-rs edit "s/$((i % 10)).yaml"
+  SOPS_EDITOR="sed -i s/^key$((i % 50)):.*/key$((i % 50)):\ changed\ $i/" sops-rs edit "secrets/$((i % 10)).yaml"
   git commit -qam "$i"
   i=$((i + 1))
 done
@@ -54,39 +54,39 @@ echo "git log -p, 1,000 commits:   sops-rs $(seconds git log -p)   cat $(seconds
 
 # Five hundred files, all changed in the work tree.
 repository wide
-mkdir s
+mkdir secrets
 i=0
 while [ $i -lt 500 ]; do
-  entries 20 > "s/$i.yaml"
+  entries 20 > "secrets/$i.yaml"
   i=$((i + 1))
 done
-for file in s/*.yaml; do sops-rs encrypt -i "$file"; done
+for file in secrets/*.yaml; do sops-rs encrypt -i "$file"; done
 sops-rs git install > /dev/null
 git add -A && git commit -qm base
-for file in s/*.yaml; do SOPS_EDITOR="sed -i s/^key7:.*/key7:\ new/" sops-rs edit "$file"; done
+for file in secrets/*.yaml; do SOPS_EDITOR="sed -i s/^key7:.*/key7:\ new/" sops-rs edit "$file"; done
 echo "git diff, 500 files:         sops-rs $(seconds git diff)   cat $(seconds git -c diff.sops.textconv=cat diff)"
 
 # Two hundred files, changed on both sides, against the same in plain text.
 repository merge
-mkdir s p
+mkdir secrets p
 i=0
 while [ $i -lt 200 ]; do
   entries 20 > "p/$i.yaml"
-  sops-rs encrypt --filename-override "s/$i.yaml" --output "s/$i.yaml" "p/$i.yaml"
+  sops-rs encrypt --filename-override "secrets/$i.yaml" --output "secrets/$i.yaml" "p/$i.yaml"
   i=$((i + 1))
 done
 sops-rs git install > /dev/null
 git add -A && git commit -qm base
 git checkout -qb topic
-for file in s/*.yaml; do SOPS_EDITOR="sed -i s/^key3:.*/key3:\ theirs/" sops-rs edit "$file"; done
+for file in secrets/*.yaml; do SOPS_EDITOR="sed -i s/^key3:.*/key3:\ theirs/" sops-rs edit "$file"; done
 git commit -qam "sealed"
 git checkout -qb plain main
 sed -i 's/^key3:.*/key3: theirs/' p/*.yaml
 git commit -qam "plain"
 git checkout -q main
-for file in s/*.yaml; do SOPS_EDITOR="sed -i s/^key9:.*/key9:\ ours/" sops-rs edit "$file"; done
+for file in secrets/*.yaml; do SOPS_EDITOR="sed -i s/^key9:.*/key9:\ ours/" sops-rs edit "$file"; done
 sed -i 's/^key9:.*/key9: ours/' p/*.yaml
 git commit -qam "both"
 echo "git merge, 200 files:        sops-rs $(seconds git merge -m merged topic)   plain text $(seconds git merge -m merged plain)"
 test -z "$(git status --porcelain)"
-for file in s/*.yaml; do sops-rs decrypt "$file" | grep -q 'key3: theirs' && sops-rs decrypt "$file" | grep -q 'key9: ours'; done
+for file in secrets/*.yaml; do sops-rs decrypt "$file" | grep -q 'key3: theirs' && sops-rs decrypt "$file" | grep -q 'key9: ours'; done

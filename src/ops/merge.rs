@@ -88,11 +88,17 @@ pub struct Merge<'a> {
 }
 
 /// A version as a whole, to see whether the result is just that.
-#[derive(Debug)]
 struct Whole<'a> {
     document: &'a Document<'a>,
     metadata: &'a Metadata,
     plaintext: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Whole<'_> {
+    /// The shape, and nothing of the text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.document.fmt(f)
+    }
 }
 
 impl<'a> Merge<'a> {

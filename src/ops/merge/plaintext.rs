@@ -35,12 +35,19 @@ pub enum Base<'d, 's> {
 }
 
 /// Two versions merged.
-#[derive(Debug)]
 pub struct Merged {
     lines: Vec<Line>,
     layout: Layout,
     /// The entries that the versions contradict each other in, as paths for people; empty if there are none.
     pub conflicts: Vec<Conflict>,
+}
+
+impl std::fmt::Debug for Merged {
+    /// How much there is, and nothing of the text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (lines, conflicts) = (self.lines.len(), self.conflicts.len());
+        write!(f, "Merged({lines} rows, {conflicts} conflicts)")
+    }
 }
 
 /// A contradiction. Names the place, never a value.

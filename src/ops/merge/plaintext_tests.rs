@@ -64,3 +64,9 @@ fn what_both_add_at_one_place_is_kept() {
         "m:\n  a: 1\n  # two\n  b: 2\n  c: 3\nn: 4\n"
     );
 }
+
+#[test]
+fn debug_shows_nothing_of_a_text() {
+    let merged = merged(Format::Yaml, "a: x\n", "a: hunter2\n", "a: hunter3\n");
+    assert_eq!(format!("{merged:?}"), "Merged(1 rows, 1 conflicts)");
+}

@@ -16,14 +16,12 @@ use crate::node::NodeId;
 use crate::span::Span;
 
 /// A row of the result, or what each side has instead.
-#[derive(Debug)]
 pub(super) enum Line {
     Clean(Zeroizing<String>),
     Clash(Clash),
 }
 
 /// What each side has in a place where they contradict each other.
-#[derive(Debug)]
 pub(super) struct Clash {
     pub(super) rows: Three<Vec<Zeroizing<String>>>,
     /// The entries in dispute, as paths for people.

@@ -28,11 +28,7 @@ repository() {
 }
 
 entries() { # COUNT
-  i=0
-  while [ $i -lt "$1" ]; do
-    echo "key$i: a secret value, number $i"
-    i=$((i + 1))
-  done
+  seq 0 "$(($1 - 1))" | sed 's/.*/key&: a secret value, number &/'
 }
 
 # A thousand commits, each of which changes one value of one of ten files of fifty values.

@@ -41,6 +41,14 @@ const FORMATS: [(&str, Write); 4] = [
     }),
 ];
 
+/// Other names for the same.
+const RENAMED: [&str; 4] = [
+    "s/renamed.yaml",
+    "s/renamed.json",
+    "s/renamed.env",
+    "s/renamed.ini",
+];
+
 /// The places of the formats.
 const ALL: [usize; 4] = [0, 1, 2, 3];
 
@@ -367,91 +375,100 @@ fn a_conflict_is_resolved_in_the_editor() {
 
 #[test]
 fn rerere_records_nothing() {
-    let (repo, _) = contradicting(0);
-    repo.git(&["config", "rerere.enabled", "true"]);
-    repo.fails(&["merge", "topic"]);
-    let recorded = std::fs::read_dir(repo.world.path(".git/rr-cache")).map(Iterator::count);
-    assert_eq!(recorded.unwrap_or(0), 0);
-    repo.nothing_leaked();
+    for format in ALL {
+        let (repo, _) = contradicting(format);
+        repo.git(&["config", "rerere.enabled", "true"]);
+        repo.fails(&["merge", "topic"]);
+        let recorded = std::fs::read_dir(repo.world.path(".git/rr-cache")).map(Iterator::count);
+        assert_eq!(recorded.unwrap_or(0), 0);
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
 fn a_criss_cross_history_merges() {
-    let (old, new) = (values(), values());
-    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
-    repo.git(&["branch", "topic"]);
-    repo.seal(0, &[("a", &new[0]), ("b", &old[1]), ("c", &old[2])]);
-    repo.commit("main");
-    repo.git(&["checkout", "-q", "topic"]);
-    repo.seal(0, &[("a", &old[0]), ("b", &new[1]), ("c", &old[2])]);
-    repo.commit("topic");
-    let (main, topic) = (
-        repo.git(&["rev-parse", "main"]),
-        repo.git(&["rev-parse", "topic"]),
-    );
-    repo.git(&["merge", "-q", "-m", "one", main.trim()]);
-    repo.git(&["checkout", "-q", "main"]);
-    repo.git(&["merge", "-q", "-m", "other", topic.trim()]);
-    repo.seal(0, &[("a", &new[0]), ("b", &new[1]), ("c", &new[2])]);
-    repo.commit("main again");
-    repo.git(&["checkout", "-q", "topic"]);
-    repo.seal(
-        0,
-        &[
-            ("a", &new[0]),
-            ("b", &new[1]),
-            ("c", &old[2]),
-            ("d", &new[3]),
-        ],
-    );
-    repo.commit("topic again");
-    repo.git(&["merge", "-q", "-m", "crossed", "main"]);
-    assert_eq!(repo.opened(), merged(0, &new));
-    repo.nothing_leaked();
+    for format in ALL {
+        let (old, new) = (values(), values());
+        let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
+        repo.git(&["branch", "topic"]);
+        repo.seal(format, &[("a", &new[0]), ("b", &old[1]), ("c", &old[2])]);
+        repo.commit("main");
+        repo.git(&["checkout", "-q", "topic"]);
+        repo.seal(format, &[("a", &old[0]), ("b", &new[1]), ("c", &old[2])]);
+        repo.commit("topic");
+        let (main, topic) = (
+            repo.git(&["rev-parse", "main"]),
+            repo.git(&["rev-parse", "topic"]),
+        );
+        repo.git(&["merge", "-q", "-m", "one", main.trim()]);
+        repo.git(&["checkout", "-q", "main"]);
+        repo.git(&["merge", "-q", "-m", "other", topic.trim()]);
+        repo.seal(format, &[("a", &new[0]), ("b", &new[1]), ("c", &new[2])]);
+        repo.commit("main again");
+        repo.git(&["checkout", "-q", "topic"]);
+        repo.seal(
+            format,
+            &[
+                ("a", &new[0]),
+                ("b", &new[1]),
+                ("c", &old[2]),
+                ("d", &new[3]),
+            ],
+        );
+        repo.commit("topic again");
+        repo.git(&["merge", "-q", "-m", "crossed", "main"]);
+        assert_eq!(repo.opened(), merged(format, &new));
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
 fn an_octopus_merges_where_it_can_and_refuses_where_it_cannot() {
-    let (old, new) = (values(), values());
-    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
-    for (branch, key) in [("one", "a"), ("two", "b"), ("three", "a")] {
-        repo.git(&["checkout", "-q", "-b", branch, "main"]);
-        let value = unique("S3CR3T");
-        let mut entries = [("a", old[0].as_str()), ("b", &old[1]), ("c", &old[2])];
-        let place = entries
-            .iter_mut()
-            .find(|(name, _)| *name == key)
-            .expect("a key");
-        place.1 = if branch == "three" { &new[0] } else { &value };
-        repo.seal(0, &entries);
-        repo.commit(branch);
+    for format in ALL {
+        let (old, new) = (values(), values());
+        let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1]), ("c", &old[2])]);
+        for (branch, key) in [("one", "a"), ("two", "b"), ("three", "a")] {
+            repo.git(&["checkout", "-q", "-b", branch, "main"]);
+            let value = unique("S3CR3T");
+            let mut entries = [("a", old[0].as_str()), ("b", &old[1]), ("c", &old[2])];
+            let place = entries
+                .iter_mut()
+                .find(|(name, _)| *name == key)
+                .expect("a key");
+            place.1 = if branch == "three" { &new[0] } else { &value };
+            repo.seal(format, &entries);
+            repo.commit(branch);
+        }
+        repo.git(&["checkout", "-q", "main"]);
+        // git's octopus strategy uses no drivers on contents that two branches changed: it refuses, and nothing is lost.
+        repo.fails(&["merge", "-q", "-m", "octopus", "one", "three"]);
+        repo.git(&["reset", "-q", "--hard"]);
+        assert!(repo.opened().contains(&old[0]));
+        repo.nothing_leaked();
     }
-    repo.git(&["checkout", "-q", "main"]);
-    // git's octopus strategy uses no drivers on contents that two branches changed: it refuses, and nothing is lost.
-    repo.fails(&["merge", "-q", "-m", "octopus", "one", "three"]);
-    repo.git(&["reset", "-q", "--hard"]);
-    assert!(repo.opened().contains(&old[0]));
-    repo.nothing_leaked();
 }
 
 #[test]
 fn a_renamed_file_takes_the_changes_of_the_other_side() {
-    let (old, new) = (values(), values());
-    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1])]);
-    repo.git(&["checkout", "-q", "-b", "topic"]);
-    repo.git(&["mv", "s/app.yaml", "s/renamed.yaml"]);
-    repo.world.ok(["filestatus", "s/renamed.yaml"]);
-    repo.commit("renamed");
-    repo.git(&["checkout", "-q", "main"]);
-    repo.seal(0, &[("a", &new[0]), ("b", &old[1])]);
-    repo.commit("changed");
-    repo.git(&["merge", "-q", "-m", "merged", "topic"]);
-    repo.file = "s/renamed.yaml";
-    assert_eq!(
-        repo.opened(),
-        FORMATS[0].1(&[("a", &new[0]), ("b", &old[1])])
-    );
-    repo.nothing_leaked();
+    for format in ALL {
+        let (old, new) = (values(), values());
+        let renamed = RENAMED[format];
+        let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1])]);
+        repo.git(&["checkout", "-q", "-b", "topic"]);
+        repo.git(&["mv", repo.file, renamed]);
+        repo.world.ok(["filestatus", renamed]);
+        repo.commit("renamed");
+        repo.git(&["checkout", "-q", "main"]);
+        repo.seal(format, &[("a", &new[0]), ("b", &old[1])]);
+        repo.commit("changed");
+        repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+        repo.file = renamed;
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[0]), ("b", &old[1])])
+        );
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
@@ -491,20 +508,22 @@ fn a_file_that_both_sides_added_merges_entry_by_entry() {
 
 #[test]
 fn a_file_that_one_side_removed_is_left_to_the_user() {
-    let (old, new) = (values(), values());
-    let mut repo = Repo::new(0, &[("a", &old[0])]);
-    repo.git(&["checkout", "-q", "-b", "topic"]);
-    repo.git(&["rm", "-q", "s/app.yaml"]);
-    repo.git(&["commit", "-q", "-m", "removed"]);
-    repo.git(&["checkout", "-q", "main"]);
-    repo.seal(0, &[("a", &new[0])]);
-    repo.commit("changed");
-    repo.fails(&["merge", "topic"]);
-    assert!(repo.opened().contains(&new[0]));
-    let ran = repo.world.run(["merge", "s/app.yaml"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("removed on one side"), "{}", ran.stderr);
-    repo.nothing_leaked();
+    for format in ALL {
+        let (old, new) = (values(), values());
+        let mut repo = Repo::new(format, &[("a", &old[0])]);
+        repo.git(&["checkout", "-q", "-b", "topic"]);
+        repo.git(&["rm", "-q", repo.file]);
+        repo.git(&["commit", "-q", "-m", "removed"]);
+        repo.git(&["checkout", "-q", "main"]);
+        repo.seal(format, &[("a", &new[0])]);
+        repo.commit("changed");
+        repo.fails(&["merge", "topic"]);
+        assert!(repo.opened().contains(&new[0]));
+        let ran = repo.world.run(["merge", repo.file]);
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.stderr.contains("removed on one side"), "{}", ran.stderr);
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
@@ -565,6 +584,32 @@ fn worktrees_submodules_and_merge_tree_use_the_driver() {
     repo.git(&["-C", &sub, "merge", "-q", "-m", "merged", "origin/topic"]);
     let there = repo.world.ok(["decrypt", &format!("{sub}/{}", repo.file)]);
     assert_eq!(String::from_utf8(there).expect("UTF-8"), merged(0, &new));
+    // A bare repository has its attributes beside its config.
+    let bare = repo
+        .world
+        .path("../bare.git")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    repo.git(&["clone", "-q", "--bare", &inner, &bare]);
+    repo.world.ok(["git", "install", "--global"]);
+    std::fs::create_dir_all(Path::new(&bare).join("info")).expect("a folder");
+    repo.world.write(
+        "../bare.git/info/attributes",
+        "/s/*.yaml diff=sops merge=sops\n",
+    );
+    let tree = repo.git(&["-C", &bare, "merge-tree", "--write-tree", "main", "topic"]);
+    let blob = repo.git(&[
+        "-C",
+        &bare,
+        "cat-file",
+        "blob",
+        &format!("{}:{}", tree.trim(), repo.file),
+    ]);
+    let opened = repo
+        .world
+        .run_with(["decrypt", "--input-type", "yaml"], blob.as_bytes());
+    assert_eq!(opened.text(), merged(0, &new));
     repo.nothing_leaked();
 }
 
@@ -604,24 +649,26 @@ fn a_clone_without_drivers_is_resolved_from_gits_stages() {
 
 #[test]
 fn a_file_wrecked_by_a_merge_of_text_is_repaired() {
-    let (repo, new) = contradicting(0);
-    repo.world.ok(["git", "uninstall"]);
-    repo.git(&["config", "merge.conflictstyle", "diff3"]);
-    repo.fails(&["merge", "topic"]);
-    // Somebody commits the markers.
-    repo.commit("wrecked");
-    let ran = repo.world.run(["decrypt", repo.file]);
-    assert!(
-        ran.stderr.contains("unresolved merge conflict"),
-        "{}",
-        ran.stderr
-    );
-    repo.world.ok(["merge", repo.file, "--take", "theirs"]);
-    assert_eq!(
-        repo.opened(),
-        FORMATS[0].1(&[("a", &new[2]), ("b", &new[1])])
-    );
-    repo.nothing_leaked();
+    for format in ALL {
+        let (repo, new) = contradicting(format);
+        repo.world.ok(["git", "uninstall"]);
+        repo.git(&["config", "merge.conflictstyle", "diff3"]);
+        repo.fails(&["merge", "topic"]);
+        // Somebody commits the markers.
+        repo.commit("wrecked");
+        let ran = repo.world.run(["decrypt", repo.file]);
+        assert!(
+            ran.stderr.contains("unresolved merge conflict"),
+            "{}",
+            ran.stderr
+        );
+        repo.world.ok(["merge", repo.file, "--take", "theirs"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[2]), ("b", &new[1])])
+        );
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
@@ -698,36 +745,39 @@ fn installing_twice_changes_nothing_and_uninstalling_undoes_it() {
 
 #[test]
 fn recipients_and_rules_merge() {
-    let bob = "age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p";
-    let old = values();
-    let mut repo = Repo::new(0, &[("a", &old[0]), ("b", &old[1])]);
-    repo.git(&["checkout", "-q", "-b", "topic"]);
-    // Whoever adds a recipient by encrypting anew changes the data key.
-    let plain = repo.opened();
-    repo.world.write("plain.yaml", plain);
-    std::fs::remove_file(repo.world.path(repo.file)).expect("the sealed file");
-    let both = format!("{ALICE},{bob}");
-    repo.world.ok([
-        "encrypt",
-        "--age",
-        &both,
-        "--output",
-        repo.file,
-        "plain.yaml",
-    ]);
-    std::fs::remove_file(repo.world.path("plain.yaml")).expect("the plaintext");
-    repo.commit("bob");
-    repo.git(&["checkout", "-q", "main"]);
-    let new = values();
-    repo.seal(0, &[("a", &new[0]), ("b", &old[1])]);
-    repo.commit("main");
-    repo.git(&["merge", "-q", "-m", "merged", "topic"]);
-    assert_eq!(
-        repo.opened(),
-        FORMATS[0].1(&[("a", &new[0]), ("b", &old[1])])
-    );
-    assert!(repo.world.read(repo.file).contains(bob));
-    repo.nothing_leaked();
+    for format in ALL {
+        let plain_name = FORMATS[format].0.replace("s/app", "plain");
+        let bob = "age1mj033j9qcfmlnezuup06wwph659evd55wd8e7k4fakj72knmmaks0uxk6p";
+        let old = values();
+        let mut repo = Repo::new(format, &[("a", &old[0]), ("b", &old[1])]);
+        repo.git(&["checkout", "-q", "-b", "topic"]);
+        // Whoever adds a recipient by encrypting anew changes the data key.
+        let plain = repo.opened();
+        repo.world.write(&plain_name, plain);
+        std::fs::remove_file(repo.world.path(repo.file)).expect("the sealed file");
+        let both = format!("{ALICE},{bob}");
+        repo.world.ok([
+            "encrypt",
+            "--age",
+            &both,
+            "--output",
+            repo.file,
+            &plain_name,
+        ]);
+        std::fs::remove_file(repo.world.path(&plain_name)).expect("the plaintext");
+        repo.commit("bob");
+        repo.git(&["checkout", "-q", "main"]);
+        let new = values();
+        repo.seal(format, &[("a", &new[0]), ("b", &old[1])]);
+        repo.commit("main");
+        repo.git(&["merge", "-q", "-m", "merged", "topic"]);
+        assert_eq!(
+            repo.opened(),
+            FORMATS[format].1(&[("a", &new[0]), ("b", &old[1])])
+        );
+        assert!(repo.world.read(repo.file).contains(bob));
+        repo.nothing_leaked();
+    }
 }
 
 #[test]

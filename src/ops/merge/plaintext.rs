@@ -300,11 +300,29 @@ fn expected(documents: &Documents<'_, '_>, entries: &Entries, fates: &Fates) -> 
         let Some(node) = *entry.nodes.get(side) else {
             continue;
         };
-        if let Some(mark) = mark(document, node)? {
+        let mark = match document.node(node)?.kind {
+            Kind::Alias { .. } => alias_mark(documents, &entry.nodes)?,
+            _ => mark(document, node)?,
+        };
+        if let Some(mark) = mark {
             all.entry(entry.document).or_default().push(mark);
         }
     }
     Some(sorted(all.into_values()))
+}
+
+/// The mark of an alias: it is to stand for what it stood for on the side that changed that, also where the change is not
+/// in the alias but in the key of the anchor.
+#[expect(
+    clippy::option_option,
+    reason = "nothing is not the same as unreadable"
+)]
+fn alias_mark(
+    documents: &Documents<'_, '_>,
+    nodes: &Three<Option<NodeId>>,
+) -> Option<Option<Mark>> {
+    let marks = Three::of(|side| mark((*documents.get(side))?, (*nodes.get(side))?));
+    *marks.get(marks.choose()?)
 }
 
 /// What a text holds; `None` if a value cannot be read.

@@ -66,6 +66,17 @@ fn what_both_add_at_one_place_is_kept() {
 }
 
 #[test]
+fn an_alias_follows_the_key_of_its_anchor() {
+    let base = "region: &r eu\nbucket: *r\npassword: old\n";
+    let renamed = "home: &r eu\nbucket: *r\npassword: old\n";
+    assert_eq!(yaml(base, renamed, base), renamed);
+    assert_eq!(
+        yaml(base, renamed, "region: &r eu\nbucket: *r\npassword: new\n"),
+        "home: &r eu\nbucket: *r\npassword: new\n"
+    );
+}
+
+#[test]
 fn debug_shows_nothing_of_a_text() {
     let merged = merged(Format::Yaml, "a: x\n", "a: hunter2\n", "a: hunter3\n");
     assert_eq!(format!("{merged:?}"), "Merged(1 rows, 1 conflicts)");

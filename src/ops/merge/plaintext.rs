@@ -136,6 +136,18 @@ impl Merged {
 /// Merges `ours` and `theirs`. All are plaintexts of one format, without metadata.
 #[must_use]
 pub fn merge(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>) -> Merged {
+    let sources = Three {
+        base: match base {
+            Base::Known(document) => Some(document.source()),
+            Base::Empty | Base::Unknown => None,
+        },
+        ours: Some(ours.source()),
+        theirs: Some(theirs.source()),
+    };
+    if sources.choose().is_some() {
+        // One side changed nothing, or both the same: the result is a version as it stands, to the last blank.
+        return merge_whole(sources.base, ours.source(), theirs.source());
+    }
     let has_base = !matches!(base, Base::Unknown);
     let documents = Three {
         base: match base {

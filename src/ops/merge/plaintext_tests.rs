@@ -77,6 +77,15 @@ fn an_alias_follows_the_key_of_its_anchor() {
 }
 
 #[test]
+fn what_one_side_alone_changed_is_taken_to_the_last_blank() {
+    let base = "{\"a\": [\n  {\n    \"id\": 1, \n   \"of\": 2\n  }\n]}\n";
+    let changed =
+        "{\"a\": [\n  {\n    \"id\": 1,\n    \"of\": 2\n  },\n  {\n    \"id\": 3\n  }\n]}";
+    assert_eq!(both_ways(Format::Json, base, changed, base), changed);
+    assert_eq!(both_ways(Format::Json, base, changed, changed), changed);
+}
+
+#[test]
 fn debug_shows_nothing_of_a_text() {
     let merged = merged(Format::Yaml, "a: x\n", "a: hunter2\n", "a: hunter3\n");
     assert_eq!(format!("{merged:?}"), "Merged(1 rows, 1 conflicts)");

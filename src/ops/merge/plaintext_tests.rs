@@ -86,6 +86,19 @@ fn what_one_side_alone_changed_is_taken_to_the_last_blank() {
 }
 
 #[test]
+fn blanks_at_the_end_of_a_row_are_part_of_it() {
+    assert_eq!(
+        both_ways(
+            Format::Json,
+            "{\n  \"a\": 1,\n  \"b\": 2\n}\n",
+            "{\n  \"a\": 9,\n  \"b\": 2\n}\n",
+            "{  \n  \"a\": 1,\n  \"b\": 2\n} \n"
+        ),
+        "{  \n  \"a\": 9,\n  \"b\": 2\n} \n"
+    );
+}
+
+#[test]
 fn debug_shows_nothing_of_a_text() {
     let merged = merged(Format::Yaml, "a: x\n", "a: hunter2\n", "a: hunter3\n");
     assert_eq!(format!("{merged:?}"), "Merged(1 rows, 1 conflicts)");

@@ -190,8 +190,11 @@ impl<'d> Marks<'d> {
             rest = rest.trim_end_matches('\r');
         }
         if self.json {
-            // A comma at the end of a line belongs to the place, not to the entry.
-            rest = without_comma(rest);
+            // A comma at the end of a line belongs to the place, not to the entry; blanks behind it do not.
+            let text = rest.trim_end();
+            let (_, blanks) = rest.split_at_checked(text.len()).unwrap_or_default();
+            blanks.hash(&mut hash);
+            rest = text.strip_suffix(',').unwrap_or(text);
         }
         skeleton(rest, &mut hash);
         let first_entry = rows.entries.len();

@@ -120,6 +120,23 @@ impl Merged {
         taken
     }
 
+    /// The same with the sides exchanged.
+    fn turned(mut self) -> Self {
+        for line in &mut self.lines {
+            if let Line::Clash(Clash { rows, .. }) = line {
+                std::mem::swap(&mut rows.ours, &mut rows.theirs);
+            }
+        }
+        for conflict in &mut self.conflicts {
+            conflict.kind = match conflict.kind {
+                ConflictKind::RemovedByOurs => ConflictKind::RemovedByTheirs,
+                ConflictKind::RemovedByTheirs => ConflictKind::RemovedByOurs,
+                kind => kind,
+            };
+        }
+        self
+    }
+
     /// The result, with every contradiction decided for `side`.
     #[must_use]
     pub fn text(&self, side: Side) -> Zeroizing<String> {
@@ -148,6 +165,16 @@ pub fn merge(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>) -> 
         // One side changed nothing, or both the same: the result is a version as it stands, to the last blank.
         return merge_whole(sources.base, ours.source(), theirs.source());
     }
+    // Where there is a choice, as in the order of what both moved, the texts make it and not the direction.
+    if ours.source() <= theirs.source() {
+        merge_in_order(base, ours, theirs)
+    } else {
+        merge_in_order(base, theirs, ours).turned()
+    }
+}
+
+/// Merges two versions that both changed something; the text of `ours` sorts first.
+fn merge_in_order(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>) -> Merged {
     let has_base = !matches!(base, Base::Unknown);
     let documents = Three {
         base: match base {

@@ -1,6 +1,6 @@
 //! What comes of merging three plaintexts.
 
-use super::{Base, Merged, merge};
+use super::{Base, ConflictKind, Merged, merge};
 use crate::document::Document;
 use crate::format::Format;
 use crate::ops::merge::{Markers, Side};
@@ -96,6 +96,21 @@ fn blanks_at_the_end_of_a_row_are_part_of_it() {
         ),
         "{  \n  \"a\": 9,\n  \"b\": 2\n} \n"
     );
+}
+
+#[test]
+fn sides_stay_what_they_are_whichever_text_sorts_first() {
+    let base = "a: 1\nb: 2\n";
+    for (ours, theirs, kind) in [
+        ("b: 2\n", "a: 9\nb: 2\n", ConflictKind::RemovedByOurs),
+        ("a: 9\nb: 2\n", "b: 2\n", ConflictKind::RemovedByTheirs),
+    ] {
+        let merged = merged(Format::Yaml, base, ours, theirs);
+        assert_eq!(*merged.text(Side::Ours), ours);
+        assert_eq!(*merged.text(Side::Theirs), theirs);
+        let kinds: Vec<_> = merged.conflicts.iter().map(|found| found.kind).collect();
+        assert_eq!(kinds, [kind]);
+    }
 }
 
 #[test]

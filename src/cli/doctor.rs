@@ -161,17 +161,7 @@ const LEFTOVERS: [&str; 5] = [
 ];
 
 fn leftovers(context: &Context, repository: &Repository) -> Result<Vec<Finding>, Failure> {
-    let listed = repository.ask(
-        context,
-        &[
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--full-name",
-            ":/",
-        ],
-    )?;
+    let listed = repository.files(context, &[])?;
     let text = String::from_utf8_lossy(&listed).into_owned();
     let found = text.split('\0').filter(|path| {
         let name = path.rsplit('/').next().unwrap_or_default();

@@ -47,6 +47,20 @@ impl Repository {
         }
     }
 
+    /// Lists files that git knows and files that it does not, with NUL behind each path from the top; `--exclude-standard`
+    /// in `arguments` leaves out those that are ignored.
+    ///
+    /// # Errors
+    /// Git does not run, or this is no repository.
+    pub(crate) fn files(
+        &self,
+        context: &Context,
+        arguments: &[&str],
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let list = ["ls-files", "-z", "--cached", "--others", "--full-name"];
+        self.ask(context, &[&list, arguments, &[":/"]].concat())
+    }
+
     /// Runs git to its end.
     fn run<S: AsRef<OsStr>>(&self, context: &Context, arguments: &[S]) -> Result<Output, Failure> {
         let mut git = Command::new("git");

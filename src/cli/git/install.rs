@@ -173,18 +173,7 @@ pub(crate) fn uncovered(
     top: &Path,
 ) -> Result<Vec<PathBuf>, Failure> {
     use std::os::unix::ffi::OsStrExt as _;
-    let listed = repository.ask(
-        context,
-        &[
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--full-name",
-            ":/",
-        ],
-    )?;
+    let listed = repository.files(context, &["--exclude-standard"])?;
     let mut found = Vec::new();
     for path in listed
         .split(|byte| *byte == 0)

@@ -75,8 +75,8 @@ pub(crate) fn run(context: &mut Context, arguments: &Diff) -> Result<Exit, Failu
         Some(new) => (arguments.old.clone(), new.clone()),
         None => (head(context, &arguments.old)?, arguments.old.clone()),
     };
-    let old = read(context, arguments, &old_name)?;
     let new = read(context, arguments, &new_name)?;
+    let old = read(context, arguments, &old_name)?;
     let format = new.format;
     if old.format != format {
         return Err(
@@ -164,7 +164,13 @@ fn read(context: &mut Context, arguments: &Diff, name: &str) -> Result<Source, F
     let is_file = context.resolve(&path).is_file();
     let bytes = match name.split_once(':') {
         Some(_) if !is_file => Repository::here(context).blob(context, name)?,
-        _ => io::read(context, &Input::new(Some(path)))?,
+        _ => io::read(context, &Input::new(Some(path))).map_err(|failure| {
+            if failure.exit == Exit::NoFile {
+                failure.hint("what git has is written `REV:path`, and `:path` for what is staged")
+            } else {
+                failure
+            }
+        })?,
     };
     Ok(Source {
         name: name.to_owned(),

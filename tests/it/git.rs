@@ -254,6 +254,23 @@ fn a_merge_of_neighbouring_changes_is_clean() {
 }
 
 #[test]
+fn diff_says_how_a_version_of_git_is_written() {
+    let (repo, ..) = diverged(0);
+    for arguments in [&["diff", "HEAD~1"][..], &["diff", "HEAD~1", repo.file]] {
+        let ran = repo.world.run(arguments);
+        let said = &ran.stderr;
+        assert_eq!(ran.code, Some(100), "{said}");
+        assert!(said.contains("the file `HEAD~1` does not exist"), "{said}");
+        assert!(
+            said.contains("hint: what git has is written `REV:path`"),
+            "{said}"
+        );
+    }
+    let before = format!("HEAD~1:{}", repo.file);
+    assert_eq!(repo.world.run(["diff", &before, repo.file]).code, Some(1));
+}
+
+#[test]
 fn rebase_cherry_pick_and_revert_merge_too() {
     for format in ALL {
         let (repo, _, new) = diverged(format);

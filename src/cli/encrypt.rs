@@ -497,6 +497,7 @@ fn cannot_seal(source: &Source, selection: Option<&Selection>, error: &EncryptEr
         Ok(text) => failure.at(&source.name, source.format, text, offset),
         Err(_) => failure,
     };
+    let refused = |offset| at(Failure::new(Exit::CannotSeal, error.to_string()), offset);
     match error {
         EncryptError::AlreadyEncrypted(span) => at(already_sealed(&source.name), span.start()),
         EncryptError::LaterDocumentHasSops(span) => at(
@@ -513,25 +514,13 @@ fn cannot_seal(source: &Source, selection: Option<&Selection>, error: &EncryptEr
                 None => failure,
             }
         }
-        EncryptError::AliasInClear { span, .. } => at(
-            Failure::new(Exit::CannotSeal, error.to_string()),
-            span.start(),
-        )
+        EncryptError::AliasInClear { span, .. } => refused(span.start())
         .hint("write the value there yourself, change the rule, or add `--allow-clear` if it may be seen"),
-        EncryptError::TokenMatchesRule(span) => at(
-            Failure::new(Exit::CannotSeal, error.to_string()),
-            span.start(),
-        )
+        EncryptError::TokenMatchesRule(span) => refused(span.start())
         .hint("make the expression match your marker alone"),
-        EncryptError::DoubtfulComment(span) => at(
-            Failure::new(Exit::CannotSeal, error.to_string()),
-            span.start(),
-        )
+        EncryptError::DoubtfulComment(span) => refused(span.start())
         .hint("write it on a line of its own, directly above the key it is for and in the same column"),
-        EncryptError::HeaderComment(span) => at(
-            Failure::new(Exit::CannotSeal, error.to_string()),
-            span.start(),
-        )
+        EncryptError::HeaderComment(span) => refused(span.start())
         .hint("move the comment to a line of its own above the header"),
         EncryptError::NothingSealed { clear } => {
             let mut failure = Failure::new(

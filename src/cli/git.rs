@@ -1,4 +1,6 @@
 //! `git …`: what git itself calls, and how a clone is told to call it.
+//!
+//! Knows which subcommands there are. Knows nothing of what they do.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,6 @@
 //! What becomes of every entry, whatever the text around it: kept with the value of one side, gone, or in dispute.
+//!
+//! Knows values, kinds and which entries belong together. Knows nothing of rows, comments or order.
 
 use super::entries::{Documents, Entries, EntryId, equal};
 use super::three::{Side, Three, agreed};

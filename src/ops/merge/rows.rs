@@ -1,5 +1,7 @@
 //! The rows of a text: its lines, where a value that has several lines is part of one row, and where values count as
 //! holes. Rows are what is merged by line; the values in the holes are merged by their place.
+//!
+//! Knows lines and what begins and ends in them. Knows nothing of how versions differ.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

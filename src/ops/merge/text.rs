@@ -1,4 +1,6 @@
 //! The result as text: rows put together again, their holes filled, with markers where the sides contradict each other.
+//!
+//! Knows how rows are written in each format. Knows nothing of why a row is there: the weave has decided.
 
 use std::ops::Range;
 

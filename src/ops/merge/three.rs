@@ -1,4 +1,6 @@
 //! Three of a kind: what a merge knows of each version.
+//!
+//! Knows how three of anything are compared. Knows nothing of what they are.
 
 use std::cmp::Ordering;
 

@@ -334,7 +334,7 @@ creation_rules:
   - path_regex: '(^|/)secrets/|\\.(secret|enc)\\.(ya?ml|json|env|ini)$'
     # To seal only some of the values, for example in Kubernetes manifests:
     # encrypted_regex: '^(data|stringData)$'
-    age:
+    age: &owners
 "
     .to_owned();
     if let Some(own) = own {
@@ -343,8 +343,16 @@ creation_rules:
     for other in others.iter().filter(|&other| Some(other.as_str()) != own) {
         let _ = writeln!(text, "      # who is this?\n      - {}", quoted(other));
     }
+    text.push_str(ANY_OTHER);
     text
 }
+
+/// The last rule of a new config.
+const ANY_OTHER: &str = "
+  # Any other file that you name, such as `sops-rs encrypt -i values.yaml`.
+  - path_regex: '.*'
+    age: *owners
+";
 
 /// The text as a YAML scalar: bare if it is a single word of age's alphabet.
 fn quoted(recipient: &str) -> String {
@@ -383,7 +391,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::context::testing::context;
-    use super::{Exit, Failure, Init, check, config_text, run as init};
+    use super::{ANY_OTHER, Exit, Failure, Init, check, config_text, run as init};
 
     const SECRET: &str =
         "AGE-SECRET-KEY-1QYPQXPQ9QCRSSZG2PVXQ6RS0ZQG3YYC5Z5TPWXQERGD3C8G7RUSQGPQYEE";
@@ -446,7 +454,9 @@ mod tests {
         assert_eq!((mode(&keys), mode(keys.parent().unwrap())), (0o600, 0o700));
         let config = read(&root, "repo/.sops-rs.yaml");
         assert!(
-            config.ends_with(&format!("      # ann-evil\n      - {RECIPIENT}\n")),
+            config.ends_with(&format!(
+                "      # ann-evil\n      - {RECIPIENT}\n{ANY_OTHER}"
+            )),
             "{config}"
         );
     }
@@ -499,7 +509,7 @@ mod tests {
         );
         assert!(!root.path().join("repo/.sops-rs.yaml").exists());
         run(&root, &command, &[OTHER]).unwrap();
-        assert!(read(&root, "repo/.sops-rs.yaml").ends_with(&format!("- {OTHER}\n")));
+        assert!(read(&root, "repo/.sops-rs.yaml").ends_with(&format!("- {OTHER}\n{ANY_OTHER}")));
     }
 
     #[test]
@@ -570,6 +580,10 @@ mod tests {
         for path in ["my-secrets/a", "deploy.yaml", "secrets", "x.enc.txt"] {
             assert!(!regex.is_match(path), "{path}");
         }
+        let any = &config.creation_rules[1];
+        assert_eq!(any.age, rule.age);
+        let regex = regex::Regex::new(&any.path_regex).unwrap();
+        assert!(regex.is_match("values.yaml"));
     }
 
     #[test]

@@ -914,6 +914,10 @@ fn the_first_day_needs_no_environment() {
         .find(|line| line.starts_with("AGE-SECRET-KEY-"))
         .expect("a key");
     assert!(!ran.text().contains(secret));
+    // A file that is in no folder of secrets, too.
+    world.write("values.yaml", "password: hunter2\n");
+    world.ok(["encrypt", "-i", "values.yaml"]);
+    assert_eq!(world.ok(["decrypt", "values.yaml"]), b"password: hunter2\n");
     // Again: nothing changes.
     let before = (state(&keys), state(&world.path(".sops-rs.yaml")));
     let again = world.run(["init"]);

@@ -19,8 +19,8 @@ use crate::shamir::{self, ShamirError};
 /// The decryption order if nobody asks for another: these first, then as loaded (spec 6.4).
 pub const DEFAULT_ORDER: [RecipientKind; 2] = [RecipientKind::Age, RecipientKind::Pgp];
 
-/// A back end that wraps and unwraps data keys for some kinds of recipients.
-pub trait KeyService {
+/// A back end that wraps and unwraps data keys for some kinds of recipients. Many threads may ask it at once.
+pub trait KeyService: Send + Sync {
     /// Whether this service can do anything for `recipient`.
     fn handles(&self, recipient: &Recipient) -> bool;
 
@@ -268,11 +268,22 @@ fn attempt(recipient: &Recipient, outcome: Outcome) -> Attempt {
 }
 
 fn no_service(recipient: &Recipient) -> Attempt {
-    let missing_feature = match recipient.kind() {
-        RecipientKind::Age if cfg!(not(feature = "age")) => Some("age"),
-        _ => None,
-    };
+    let missing_feature = missing_feature(recipient.kind());
     attempt(recipient, Outcome::NoService { missing_feature })
+}
+
+/// The Cargo feature that serves a kind, if this build is without it.
+fn missing_feature(kind: RecipientKind) -> Option<&'static str> {
+    let (built, feature) = match kind {
+        RecipientKind::Age => (cfg!(feature = "age"), "age"),
+        RecipientKind::Pgp => (cfg!(feature = "pgp"), "pgp"),
+        RecipientKind::Kms => (cfg!(feature = "aws"), "aws"),
+        RecipientKind::GcpKms => (cfg!(feature = "gcp"), "gcp"),
+        RecipientKind::AzureKv => (cfg!(feature = "azure"), "azure"),
+        RecipientKind::Vault => (cfg!(feature = "vault"), "vault"),
+        RecipientKind::Hckms | RecipientKind::Unknown => return None,
+    };
+    (!built).then_some(feature)
 }
 
 /// Where a kind stands: kinds of `order` first, then as SOPS loads them, unknown ones last.

@@ -13,7 +13,7 @@ use super::identities::{Places, System, Terminal};
 
 /// The key services of this user.
 pub(crate) struct Services {
-    age: AgeService,
+    all: Vec<Box<dyn KeyService>>,
     places: Places,
 }
 
@@ -27,13 +27,14 @@ impl Services {
         } else {
             Arc::new(Terminal)
         };
-        let age = AgeService::new(places.sources(), prompt);
-        Self { age, places }
+        let all: Vec<Box<dyn KeyService>> =
+            vec![Box::new(AgeService::new(places.sources(), prompt))];
+        Self { all, places }
     }
 
     /// The services, in the order in which they are asked.
-    pub(crate) fn list(&self) -> [&dyn KeyService; 1] {
-        [&self.age]
+    pub(crate) fn list(&self) -> Vec<&dyn KeyService> {
+        self.all.iter().map(Box::as_ref).collect()
     }
 
     /// Where identities were looked for.

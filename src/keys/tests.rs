@@ -1,7 +1,7 @@
 //! Recovering and wrapping over groups, with services that count and refuse.
 
-use std::cell::RefCell;
 use std::error::Error as _;
+use std::sync::Mutex;
 
 use super::{
     Attempt, DEFAULT_ORDER, KeyError, KeyService, NotRecovered, NotWrapped, Outcome, RepeatedKind,
@@ -18,7 +18,7 @@ struct Fake {
     kinds: Vec<RecipientKind>,
     holds: Vec<&'static str>,
     broken: Vec<&'static str>,
-    calls: RefCell<Vec<String>>,
+    calls: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -49,7 +49,7 @@ impl KeyService for Fake {
 
     fn unwrap(&self, recipient: &Recipient, enc: &str) -> Result<Option<DataKey>, KeyError> {
         let name = recipient.identity();
-        self.calls.borrow_mut().push(name.clone());
+        self.calls.lock().unwrap().push(name.clone());
         if self.broken.contains(&name.as_str()) {
             return Err(KeyError::new("out of order"));
         }
@@ -178,7 +178,7 @@ mod recovering {
                 wrapped(age("age-2"), "00"),
             ];
             recover(&[group], 0, order, &[&fake]).unwrap_err();
-            fake.calls.into_inner().join(" ")
+            fake.calls.into_inner().unwrap().join(" ")
         };
         assert_eq!(tried(&DEFAULT_ORDER), "age-1 age-2 pgp gcp");
         assert_eq!(tried(&[]), "gcp pgp age-1 age-2");
@@ -194,7 +194,7 @@ mod recovering {
         let groups = [vec![wrapped(age("a"), "010203ff")]];
         let key = recover(&groups, 0, &DEFAULT_ORDER, &[&local, &remote, &last]).unwrap();
         assert_eq!(key.expose(), KEY);
-        assert_eq!(last.calls.into_inner().len(), 0);
+        assert_eq!(last.calls.into_inner().unwrap().len(), 0);
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod recovering {
         let same = wrapped(age("a"), "00");
         let groups = [vec![same.clone(), same.clone()], vec![same]];
         let error = recover(&groups, 2, &DEFAULT_ORDER, &[&fake]).unwrap_err();
-        assert_eq!(fake.calls.into_inner(), ["a"]);
+        assert_eq!(fake.calls.into_inner().unwrap(), ["a"]);
         assert_eq!(
             error.groups.iter().map(Vec::len).collect::<Vec<_>>(),
             [2, 1]
@@ -235,7 +235,7 @@ mod recovering {
             let key = recover(&shared(), 2, &DEFAULT_ORDER, &[&fake]).unwrap();
             assert_eq!(key.expose(), KEY);
             assert_eq!(
-                fake.calls.into_inner(),
+                fake.calls.into_inner().unwrap(),
                 ["a", "b", "c"],
                 "every group is tried"
             );

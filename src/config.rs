@@ -8,9 +8,12 @@ use crate::selection::{BadPattern, Pattern, RuleKind, Selection};
 use crate::span::Position;
 
 mod field;
+mod glob;
 mod keys;
 mod read;
 mod yaml;
+
+pub use glob::git_patterns;
 
 /// What happens to keys nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,6 +285,12 @@ impl Config {
     #[must_use]
     pub fn has_creation_rules(&self) -> bool {
         self.creation_rules.is_some()
+    }
+
+    /// The `path_regex` of every creation rule, in order; empty for rules that match any path.
+    pub fn path_rules(&self) -> impl Iterator<Item = &str> {
+        let rules = self.creation_rules.iter().flatten();
+        rules.map(|rule| rule.path_regex.as_str())
     }
 
     /// The layout of printed files.

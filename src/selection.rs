@@ -72,6 +72,13 @@ impl Pattern {
         &self.source
     }
 
+    /// What it consists of; `None` if it is invalid.
+    pub(crate) fn syntax(&self) -> Option<regex_syntax::hir::Hir> {
+        self.regex
+            .as_ref()
+            .and_then(|regex| regex_syntax::parse(regex.as_str()).ok())
+    }
+
     /// Whether it matches anywhere in `text`.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {

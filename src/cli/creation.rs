@@ -28,7 +28,7 @@ pub(crate) struct Creation {
 }
 
 /// The names of our own and of SOPS's config, in the order in which a folder is searched.
-const NAMES: [(&str, Strictness); 2] = [
+pub(crate) const NAMES: [(&str, Strictness); 2] = [
     (".sops-rs.yaml", Strictness::Strict),
     (".sops.yaml", Strictness::Lenient),
 ];
@@ -238,14 +238,7 @@ fn matching_rule(
                 .hint("correct `--config` or the variable SOPS_CONFIG"),
         );
     }
-    let bytes = io::read(context, &Input::File(config_path.clone()))
-        .map_err(|failure| failure.with_exit(Exit::Failed))?;
-    let text = io::text(&bytes, &name).map_err(|failure| failure.with_exit(Exit::Failed))?;
-    let (rules, warnings) =
-        Config::parse(text, strictness).map_err(|error| bad_config(&name, &error))?;
-    for warning in warnings {
-        context.warn(&format!("`{name}`: {warning}"));
-    }
+    let rules = load(context, &config_path, strictness)?;
     let tested = relative(&absolute, config_path.parent());
     match rules.rule_for(&tested) {
         Ok(matched) => Ok(Ok(matched)),
@@ -254,6 +247,27 @@ fn matching_rule(
         }
         Err(error) => Err(bad_config(&name, &error)),
     }
+}
+
+/// Reads a config; what is odd about it is told.
+///
+/// # Errors
+/// [`Exit::Failed`] if it cannot be read.
+pub(crate) fn load(
+    context: &mut Context,
+    path: &Path,
+    strictness: Strictness,
+) -> Result<Config, Failure> {
+    let name = shown(context, path);
+    let failed = |failure: Failure| failure.with_exit(Exit::Failed);
+    let bytes = io::read(context, &Input::File(path.to_owned())).map_err(failed)?;
+    let text = io::text(&bytes, &name).map_err(failed)?;
+    let (rules, warnings) =
+        Config::parse(text, strictness).map_err(|error| bad_config(&name, &error))?;
+    for warning in warnings {
+        context.warn(&format!("`{name}`: {warning}"));
+    }
+    Ok(rules)
 }
 
 /// The config: the one that was named, else the nearest above the file, else the nearest above the working directory.

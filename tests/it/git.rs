@@ -161,12 +161,37 @@ impl Repo {
         String::from_utf8(self.world.ok(["decrypt", self.file])).expect("UTF-8")
     }
 
-    /// No secret is in clear anywhere: in no object of git, packed or loose, and in no file of this world.
+    /// A path beside or below the work folder, in full.
+    fn place(&self, path: &str) -> String {
+        self.world.path(path).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// The plaintext of the file in a tree of the repository at `folder`, which is this one if it is empty.
+    fn opened_in(&self, folder: &str, tree: &str) -> String {
+        let name = format!("{tree}:{}", self.file);
+        let here = ["cat-file", "blob", &name];
+        let blob = if folder.is_empty() {
+            self.git(&here)
+        } else {
+            self.git(&[&["-C", folder], &here[..]].concat())
+        };
+        let override_name = ["decrypt", "--filename-override", self.file];
+        self.world.run_with(override_name, blob.as_bytes()).text()
+    }
+
+    /// No secret is in clear anywhere: in no object of any repository of this world, packed or loose, and in no file.
     #[track_caller]
     fn nothing_leaked(&self) {
-        let objects = self
-            .output(&["cat-file", "--batch-all-objects", "--batch", "--unordered"])
-            .stdout;
+        let mut objects = Vec::new();
+        let repositories = self.world.folders_with(&["HEAD", "objects", "refs"]);
+        assert!(!repositories.is_empty(), "there are repositories");
+        for repository in repositories {
+            let folder = repository.to_str().expect("UTF-8");
+            let list = ["cat-file", "--batch-all-objects", "--batch", "--unordered"];
+            let listed = self.output(&[&["--git-dir", folder], &list[..]].concat());
+            assert!(listed.status.success(), "{}", text(&listed));
+            objects.extend(listed.stdout);
+        }
         assert!(objects.len() > 1000, "there are objects");
         for secret in &self.secrets {
             assert!(!holds(&objects, secret), "git has {secret} in clear");
@@ -544,90 +569,65 @@ fn a_file_that_one_side_removed_is_left_to_the_user() {
 }
 
 #[test]
-fn worktrees_submodules_and_merge_tree_use_the_driver() {
-    let (repo, _, new) = diverged(0);
-    // merge-tree needs no work tree at all; where attributes come from then is up to git's version, so it is asked here.
-    let tree = repo.output(&["merge-tree", "--write-tree", "main", "topic"]);
-    assert!(tree.status.success(), "{}", text(&tree));
-    let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
-    let blob = repo.git(&["cat-file", "blob", &format!("{tree}:{}", repo.file)]);
-    let opened = repo
-        .world
-        .run_with(["decrypt", "--input-type", "yaml"], blob.as_bytes());
-    assert_eq!(opened.text(), merged(0, &new));
+fn merge_tree_uses_the_driver_in_a_clone_and_in_a_bare_repository() {
+    for format in ALL {
+        let (repo, _, new) = diverged(format);
+        let merged = merged(format, &new);
+        // It needs no work tree at all; where attributes come from then is up to git's version, so it is asked here.
+        let tree = repo.git(&["merge-tree", "--write-tree", "main", "topic"]);
+        assert_eq!(repo.opened_in("", tree.trim()), merged);
+        // A bare repository has its attributes beside its config.
+        let (inner, bare) = (repo.place(""), repo.place("../bare.git"));
+        repo.git(&["clone", "-q", "--bare", &inner, &bare]);
+        repo.world.ok(["git", "install", "--global"]);
+        std::fs::create_dir_all(Path::new(&bare).join("info")).expect("a folder");
+        repo.world
+            .write("../bare.git/info/attributes", "/s/* diff=sops merge=sops\n");
+        let tree = repo.git(&["-C", &bare, "merge-tree", "--write-tree", "main", "topic"]);
+        assert_eq!(repo.opened_in(&bare, tree.trim()), merged);
+        repo.nothing_leaked();
+    }
+}
 
-    let other = repo
-        .world
-        .path("../other")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
-    repo.git(&["worktree", "add", "-q", "-b", "third", &other, "main"]);
-    repo.git(&["-C", &other, "merge", "-q", "-m", "merged", "topic"]);
-    let there = repo
-        .world
-        .ok(["decrypt", &format!("{other}/{}", repo.file)]);
-    assert_eq!(String::from_utf8(there).expect("UTF-8"), merged(0, &new));
+#[test]
+fn worktrees_use_the_driver_of_their_repository() {
+    for format in ALL {
+        let (repo, _, new) = diverged(format);
+        let other = repo.place("../other");
+        repo.git(&["worktree", "add", "-q", "-b", "third", &other, "main"]);
+        repo.git(&["-C", &other, "merge", "-q", "-m", "merged", "topic"]);
+        let there = repo
+            .world
+            .ok(["decrypt", &format!("{other}/{}", repo.file)]);
+        assert_eq!(
+            String::from_utf8(there).expect("UTF-8"),
+            merged(format, &new)
+        );
+        repo.nothing_leaked();
+    }
+}
 
-    let outer = repo
-        .world
-        .path("../outer")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
-    repo.git(&["init", "-q", "-b", "main", &outer]);
-    let inner = repo.world.path("").to_str().expect("UTF-8").to_owned();
-    repo.git(&[
-        "-C",
-        &outer,
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "add",
-        "-q",
-        &inner,
-        "sub",
-    ]);
-    let sub = format!("{outer}/sub");
-    let mut install = repo.world.command(["git", "install"]);
-    assert!(
-        install
-            .current_dir(&sub)
-            .output()
-            .expect("it runs")
-            .status
-            .success()
-    );
-    repo.git(&["-C", &sub, "merge", "-q", "-m", "merged", "origin/topic"]);
-    let there = repo.world.ok(["decrypt", &format!("{sub}/{}", repo.file)]);
-    assert_eq!(String::from_utf8(there).expect("UTF-8"), merged(0, &new));
-    // A bare repository has its attributes beside its config.
-    let bare = repo
-        .world
-        .path("../bare.git")
-        .to_str()
-        .expect("UTF-8")
-        .to_owned();
-    repo.git(&["clone", "-q", "--bare", &inner, &bare]);
-    repo.world.ok(["git", "install", "--global"]);
-    std::fs::create_dir_all(Path::new(&bare).join("info")).expect("a folder");
-    repo.world.write(
-        "../bare.git/info/attributes",
-        "/s/*.yaml diff=sops merge=sops\n",
-    );
-    let tree = repo.git(&["-C", &bare, "merge-tree", "--write-tree", "main", "topic"]);
-    let blob = repo.git(&[
-        "-C",
-        &bare,
-        "cat-file",
-        "blob",
-        &format!("{}:{}", tree.trim(), repo.file),
-    ]);
-    let opened = repo
-        .world
-        .run_with(["decrypt", "--input-type", "yaml"], blob.as_bytes());
-    assert_eq!(opened.text(), merged(0, &new));
-    repo.nothing_leaked();
+#[test]
+fn submodules_are_clones_that_have_to_be_told_themselves() {
+    for format in ALL {
+        let (repo, _, new) = diverged(format);
+        let (inner, outer) = (repo.place(""), repo.place("../outer"));
+        repo.git(&["init", "-q", "-b", "main", &outer]);
+        let allow = ["-c", "protocol.file.allow=always"];
+        let add = ["submodule", "add", "-q", &inner, "sub"];
+        repo.git(&[&["-C", &outer], &allow[..], &add[..]].concat());
+        let sub = format!("{outer}/sub");
+        let mut install = repo.world.command(["git", "install"]);
+        let installed = install.current_dir(&sub).output().expect("it runs");
+        assert!(installed.status.success(), "{}", text(&installed));
+        repo.git(&["-C", &sub, "merge", "-q", "-m", "merged", "origin/topic"]);
+        let there = repo.world.ok(["decrypt", &format!("{sub}/{}", repo.file)]);
+        assert_eq!(
+            String::from_utf8(there).expect("UTF-8"),
+            merged(format, &new)
+        );
+        repo.nothing_leaked();
+    }
 }
 
 #[test]
@@ -758,6 +758,63 @@ fn installing_twice_changes_nothing_and_uninstalling_undoes_it() {
     assert!(!repo.world.read(".git/config").contains("sops"));
     let said = String::from_utf8(repo.world.ok(["git", "uninstall"])).expect("UTF-8");
     assert!(said.starts_with("nothing to do"), "{said}");
+}
+
+#[test]
+fn the_attributes_are_for_files_that_rules_will_seal_too() {
+    let repo = Repo::new(0, &[("a", "S3CR3T-rules")]);
+    std::fs::create_dir_all(repo.world.path("deploy/env [1]")).expect("a folder");
+    repo.world.write(
+        "deploy/env [1]/odd*name.json",
+        "{\"a\": \"S3CR3T-rules\"}\n",
+    );
+    repo.world
+        .ok(["encrypt", "-i", "deploy/env [1]/odd*name.json"]);
+    repo.world.write(
+        ".sops-rs.yaml",
+        format!(
+            "creation_rules:\n  - path_regex: ^secrets/.*\\.ya?ml$\n    age: {ALICE}\n  - age: {ALICE}\n"
+        ),
+    );
+    repo.world.write(
+        "deploy/env [1]/.sops.yaml",
+        format!("creation_rules:\n  - path_regex: \\.prod\\.env$\n    age: {ALICE}\n"),
+    );
+    let said = String::from_utf8(repo.world.ok(["git", "install"])).expect("UTF-8");
+    assert_eq!(
+        said,
+        r#"added to .gitattributes: /secrets/**/*.yml diff=sops merge=sops
+added to .gitattributes: /secrets/**/*.yaml diff=sops merge=sops
+added to .gitattributes: "/deploy/env \\[1\\]/**/*.prod.env" diff=sops merge=sops
+added to .gitattributes: "/deploy/env \\[1\\]/*.json" diff=sops merge=sops
+"#
+    );
+    assert!(
+        repo.world
+            .ok(["git", "install"])
+            .starts_with(b"nothing to do")
+    );
+    for covered in [
+        "secrets/later.yaml",
+        "secrets/deep/er.yml",
+        "deploy/env [1]/later.prod.env",
+        "deploy/env [1]/deep/a.prod.env",
+        "deploy/env [1]/odd*name.json",
+        "s/app.yaml",
+    ] {
+        let answer = repo.git(&["check-attr", "diff", "merge", "--", covered]);
+        assert!(answer.contains("diff: sops\n"), "{answer}");
+        assert!(answer.contains("merge: sops\n"), "{answer}");
+    }
+    for other in [
+        "secrets.yaml",
+        "secrets/a.txt",
+        "deploy/a.prod.env",
+        "README.md",
+    ] {
+        let answer = repo.git(&["check-attr", "diff", "--", other]);
+        assert!(answer.ends_with("unspecified\n"), "{answer}");
+    }
 }
 
 #[test]

@@ -240,6 +240,24 @@ impl World {
         found
     }
 
+    /// The folders of this world that have entries of all these names.
+    pub(crate) fn folders_with(&self, names: &[&str]) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = vec![self.root.path().to_owned()];
+        while let Some(folder) = open.pop() {
+            if names.iter().all(|name| folder.join(name).exists()) {
+                found.push(folder.clone());
+            }
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            open.extend(
+                entries
+                    .map(|entry| entry.path())
+                    .filter(|path| path.is_dir() && !path.is_symlink()),
+            );
+        }
+        found
+    }
+
     /// The names of the files in the work folder, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("")).expect("the work folder");

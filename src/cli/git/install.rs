@@ -3,13 +3,17 @@
 //! A clone takes no programs from a repository, so every clone, or every user, is told once. The attributes are part of
 //! the repository: a clone without the drivers diffs and merges sealed files as text. Doing it twice changes nothing.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sops_rs::config::git_patterns;
 use sops_rs::document::Document;
 use sops_rs::format::Format;
 
 use crate::cli::context::Context;
+use crate::cli::creation::{NAMES, load};
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Input, Privacy};
 use crate::cli::report::{Failure, escaped};
@@ -17,8 +21,8 @@ use crate::cli::repository::Repository;
 
 /// Tell git how to diff and merge sealed files
 ///
-/// Writes the drivers into the config of this clone, or with --global into yours, and a line for each sealed file, or
-/// folder of them, into .gitattributes. Prints what it changed; done twice, it changes nothing.
+/// Writes the drivers into the config of this clone, or with --global into yours, and lines for the files that the creation
+/// rules are for, and for those that are sealed, into .gitattributes. Prints what it changed; done twice, it changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   sops-rs git install            this clone
@@ -132,38 +136,100 @@ pub(crate) fn undo(context: &mut Context, arguments: &Uninstall) -> Result<Exit,
     Ok(Exit::Success)
 }
 
-/// Adds a line for every sealed file of the repository that no line covers yet; returns how many.
+/// Adds lines for the files that creation rules are for, and for every sealed file that none covers; returns how many.
 fn write_attributes(
     context: &mut Context,
     repository: &Repository,
     top: &Path,
 ) -> Result<usize, Failure> {
-    let mut lines = Vec::new();
-    for path in uncovered(context, repository, top)? {
-        let line = format!("{} {ATTRIBUTES}", pattern(&path));
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    if lines.is_empty() {
-        return Ok(0);
-    }
+    let files = listed(context, repository)?;
+    let of_rules = of_rules(context, top, &files)?;
+    let added = add_lines(context, top, &of_rules)?;
+    // Asked after the first lines are there: most files are covered by them.
+    let of_files: Vec<String> = uncovered(context, repository, top)?
+        .iter()
+        .map(|path| of_file(path))
+        .collect();
+    Ok(added + add_lines(context, top, &of_files)?)
+}
+
+/// Adds a line for each pattern that the attributes do not have; returns how many.
+fn add_lines(context: &mut Context, top: &Path, patterns: &[String]) -> Result<usize, Failure> {
     let file = top.join(".gitattributes");
     let mut text = match io::read(context, &Input::File(file.clone())) {
         Ok(bytes) => io::text(&bytes, ".gitattributes")?.to_owned(),
         Err(failure) if failure.exit == Exit::NoFile => String::new(),
         Err(failure) => return Err(failure),
     };
-    if !text.is_empty() && !text.ends_with('\n') {
+    let mut added = 0;
+    for pattern in patterns.iter().map(|pattern| quoted(pattern)) {
+        let is_there = |line: &str| {
+            let rest = line.trim_start().strip_prefix(pattern.as_str());
+            rest.is_some_and(|rest| rest.starts_with([' ', '\t']))
+        };
+        if text.lines().any(is_there) {
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let line = format!("{pattern} {ATTRIBUTES}");
+        text.push_str(&line);
         text.push('\n');
+        context.print(format!("added to .gitattributes: {}\n", escaped(&line)).as_bytes())?;
+        added += 1;
     }
-    for line in &lines {
-        text.push_str(line);
-        text.push('\n');
-        context.print(format!("added to .gitattributes: {}\n", escaped(line)).as_bytes())?;
+    if added > 0 {
+        io::replace(context, &file, text.as_bytes(), Privacy::Public)?;
     }
-    io::replace(context, &file, text.as_bytes(), Privacy::Public)?;
-    Ok(lines.len())
+    Ok(added)
+}
+
+/// The patterns for the files that the creation rules of this repository are for, also for those that are not there yet.
+/// A rule for any file has none: such files are covered when they are sealed.
+fn of_rules(context: &mut Context, top: &Path, files: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let mut folders: Vec<&Path> = Vec::new();
+    for file in files {
+        let is_config = NAMES.iter().any(|(name, _)| file.ends_with(name));
+        if let Some(folder) = file.parent().filter(|_| is_config) {
+            folders.push(folder);
+        }
+    }
+    folders.sort_unstable();
+    folders.dedup();
+    let mut found = Vec::new();
+    for folder in folders {
+        let config = NAMES
+            .iter()
+            .map(|(name, strictness)| (top.join(folder).join(name), *strictness))
+            .find(|(path, _)| path.is_file());
+        let Some((path, strictness)) = config else {
+            continue;
+        };
+        let config = load(context, &path, strictness)?;
+        let folder = folder.to_string_lossy();
+        let patterns = config.path_rules();
+        found.extend(
+            patterns
+                .filter_map(|rule| git_patterns(rule, &folder))
+                .flatten(),
+        );
+    }
+    Ok(found)
+}
+
+/// The files that git knows, or would add, from the top, in order.
+fn listed(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let listed = repository.files(context, &["--exclude-standard"])?;
+    let mut found: Vec<PathBuf> = listed
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty())
+        .map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path)))
+        .collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// The sealed files that git knows, or would add, and that have no `diff` and `merge` driver yet.
@@ -172,24 +238,18 @@ pub(crate) fn uncovered(
     repository: &Repository,
     top: &Path,
 ) -> Result<Vec<PathBuf>, Failure> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let listed = repository.files(context, &["--exclude-standard"])?;
+    let mut sealed = listed(context, repository)?;
+    sealed.retain(|path| is_sealed(context, &top.join(path)));
     let mut found = Vec::new();
-    for path in listed
-        .split(|byte| *byte == 0)
-        .filter(|path| !path.is_empty())
-    {
-        let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
-        if is_sealed(context, &top.join(&path))
-            && !is_covered(context, repository, &top.join(&path))
-        {
-            found.push(path);
-        }
+    for some in sealed.chunks(AT_ONCE) {
+        let covered = covered(context, repository, top, some);
+        found.extend(some.iter().filter(|path| !covered.contains(*path)).cloned());
     }
-    found.sort();
-    found.dedup();
     Ok(found)
 }
+
+/// Paths that git is asked about in one go: a command line has bounds.
+const AT_ONCE: usize = 200;
 
 /// Larger files are not looked into: nobody seals them, and a repository may have many.
 const LARGEST: u64 = 64 << 20;
@@ -216,40 +276,61 @@ fn is_sealed(context: &mut Context, path: &Path) -> bool {
     document.is_some_and(|document| !document.metadata().is_empty())
 }
 
-/// Whether both drivers are set for a file, under either name.
-fn is_covered(context: &Context, repository: &Repository, path: &Path) -> bool {
-    let mut arguments: Vec<&std::ffi::OsStr> = ["check-attr", "diff", "merge", "--"]
-        .map(std::ffi::OsStr::new)
-        .to_vec();
-    arguments.push(path.as_os_str());
+/// Those of these files that have both drivers, under either name.
+fn covered(
+    context: &Context,
+    repository: &Repository,
+    top: &Path,
+    files: &[PathBuf],
+) -> HashSet<PathBuf> {
+    let names = ["check-attr", "-z", "diff", "merge", "--"].map(OsString::from);
+    let paths = files.iter().map(|path| top.join(path).into_os_string());
+    let arguments: Vec<OsString> = names.into_iter().chain(paths).collect();
     let Ok(answer) = repository.ask(context, &arguments) else {
-        return false;
+        return HashSet::new();
     };
-    let answer = String::from_utf8_lossy(&answer);
-    let has = |wanted: &[&str]| {
-        answer
-            .lines()
-            .any(|line| wanted.iter().any(|wanted| line.ends_with(wanted)))
+    // Path, attribute, value; those of one file behind each other.
+    let fields: Vec<&[u8]> = answer.split(|byte| *byte == 0).collect();
+    let has = |answers: &[&[u8]]| {
+        let [_, _, diff, _, _, merge] = answers else {
+            return false;
+        };
+        matches!(*diff, b"sops" | b"sopsdiffer") && *merge == b"sops"
     };
-    has(&[": diff: sops", ": diff: sopsdiffer"]) && has(&[": merge: sops"])
+    let answers = fields.chunks_exact(6).map(has);
+    let with_both = files.iter().zip(answers).filter(|(_, both)| *both);
+    with_both.map(|(file, _)| file.clone()).collect()
 }
 
 /// The pattern for a sealed file: its folder and suffix, as others will be added there; its name alone at the top.
-fn pattern(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let suffix = path
-        .extension()
-        .map(|suffix| format!("*.{}", suffix.to_string_lossy()));
-    let pattern = match (
-        path.parent().filter(|folder| *folder != Path::new("")),
-        suffix,
-    ) {
-        (Some(folder), Some(suffix)) => format!("/{}/{suffix}", folder.to_string_lossy()),
-        _ => format!("/{text}"),
-    };
-    if pattern.contains([' ', '\t', '"', '\\']) || pattern.starts_with('#') {
+fn of_file(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    match (folder, path.extension()) {
+        (Some(folder), Some(suffix)) => {
+            let (folder, suffix) = (folder.to_string_lossy(), suffix.to_string_lossy());
+            format!("/{}/*.{}", literal(&folder), literal(&suffix))
+        }
+        _ => format!("/{}", literal(&path.to_string_lossy())),
+    }
+}
+
+/// Text that means itself in a pattern.
+fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A pattern as it stands in the file: in quotes if a blank would end it.
+fn quoted(pattern: &str) -> String {
+    if pattern.contains([' ', '\t', '"']) || pattern.starts_with('#') {
         format!("\"{}\"", pattern.replace('\\', "\\\\").replace('"', "\\\""))
     } else {
-        pattern
+        pattern.to_owned()
     }
 }

@@ -3,17 +3,20 @@
 //! Text in, rules out. Knows nothing of the disk: where the file is found, and which path is asked about, is told by the
 //! caller. One schema for `.sops-rs.yaml` and `.sops.yaml`; the first is read strictly.
 
-use crate::recipient::{BadRecipient, Recipient};
+use crate::recipient::{BadRecipient, Recipient, RecipientKind};
 use crate::selection::{BadPattern, Pattern, RuleKind, Selection};
 use crate::span::Position;
 
 mod field;
 mod glob;
 mod keys;
+mod names;
+mod people;
 mod read;
 mod yaml;
 
 pub use glob::git_patterns;
+pub use people::{CannotEdit, Change};
 
 /// What happens to keys nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub struct Config {
     creation_rules: Option<Vec<CreationRule>>,
     destination_rules: Vec<DestinationRule>,
     stores: Stores,
+    names: names::Names,
 }
 
 /// A rule as it stands in the config.
@@ -251,6 +255,24 @@ pub enum ConfigError {
         /// Two of them.
         fields: (RuleKind, RuleKind),
     },
+    /// A name that could be taken for a recipient, or for a list.
+    #[error(
+        "`{field}`: a name begins with a letter or digit, and has none but letters, digits, blanks and `._-+@`"
+    )]
+    Name {
+        /// Path of the name.
+        field: String,
+    },
+    /// A name stands among keys of one kind and means one of another.
+    #[error("`{field}`: `{name}` is a key of type {}; put the name under `recipients`", .kind.name())]
+    OtherKind {
+        /// Path of the field.
+        field: String,
+        /// The name.
+        name: String,
+        /// What it means.
+        kind: RecipientKind,
+    },
     /// A rule that matched names something that is no recipient.
     #[error("`{field}`: {source}")]
     Recipient {
@@ -277,7 +299,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] if it is not YAML of this schema; what is wrong inside a rule is an error when the rule is asked.
     pub fn parse(text: &str, strictness: Strictness) -> Result<(Self, Vec<Warning>), ConfigError> {
-        read::read(&yaml::parse(text)?, strictness)
+        read::read(text, &yaml::parse(text)?, strictness)
     }
 
     /// Whether there are creation rules at all. An empty list is there, and matches nothing; a missing or null one is
@@ -291,6 +313,18 @@ impl Config {
     pub fn path_rules(&self) -> impl Iterator<Item = &str> {
         let rules = self.creation_rules.iter().flatten();
         rules.map(|rule| rule.path_regex.as_str())
+    }
+
+    /// What a recipient is called: its name under `recipients`, else the comment or anchor beside it in the config.
+    #[must_use]
+    pub fn name_of(&self, recipient: &Recipient) -> Option<&str> {
+        self.names.of(recipient)
+    }
+
+    /// Everybody who is called `name`, by [`Self::name_of`]; nobody if the name is not known.
+    #[must_use]
+    pub fn called(&self, name: &str) -> Vec<Recipient> {
+        self.names.called(name)
     }
 
     /// The layout of printed files.

@@ -171,6 +171,20 @@ impl<'a> Field<'a> {
         usize::try_from(number).map_err(|_| self.wrong_type("a number from 0"))
     }
 
+    /// The entries of a mapping with their names, in order; null has none.
+    pub(super) fn entries(&self) -> Result<Vec<(&'a str, Self)>, ConfigError> {
+        let entries = match self.tree {
+            Tree::Map(entries) => entries.as_slice(),
+            Tree::Null => &[],
+            _ => return Err(self.wrong_type("a mapping")),
+        };
+        let field = |(name, tree): &'a (String, Tree)| {
+            let path = self.path_of(name);
+            (name.as_str(), Self { path, tree })
+        };
+        Ok(entries.iter().map(field).collect())
+    }
+
     /// Names with texts, sorted; null values are passed over.
     pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, ConfigError> {
         let entries = match self.tree {

@@ -5,6 +5,7 @@ use crate::tree::Tree;
 
 use super::field::{Field, Reader};
 use super::keys::{self, RULE_FIELDS};
+use super::names::Names;
 use super::{
     Config, ConfigError, CreationRule, Destination, DestinationRule, JsonIndent, Stores,
     Strictness, Warning,
@@ -15,7 +16,9 @@ const MAX_RULES: usize = 2_000;
 /// Mount of Vault's key-value store if the rule names none.
 const DEFAULT_MOUNT: &str = "secret/";
 
+/// Reads the schema from `tree`, which is what `text` holds.
 pub(super) fn read(
+    text: &str,
     tree: &Tree,
     strictness: Strictness,
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
@@ -24,20 +27,31 @@ pub(super) fn read(
         warnings: Vec::new(),
     };
     let root = Field::root(tree);
-    reader.mapping(&root, &["creation_rules", "destination_rules", "stores"])?;
+    let known = [
+        "recipients",
+        "creation_rules",
+        "destination_rules",
+        "stores",
+    ];
+    reader.mapping(&root, &known)?;
+    let mut names = Names::read(&root.get("recipients"))?;
+    names.note_labels(text);
     let creation_rules = root.get("creation_rules");
     let config = Config {
         creation_rules: if creation_rules.is_null() {
             None
         } else {
-            Some(read_all(&mut reader, &creation_rules, read_creation_rule)?)
+            Some(read_all(&mut reader, &creation_rules, |reader, rule| {
+                read_creation_rule(reader, &names, rule)
+            })?)
         },
         destination_rules: read_all(
             &mut reader,
             &root.get("destination_rules"),
-            read_destination_rule,
+            |reader, rule| read_destination_rule(reader, &names, rule),
         )?,
         stores: read_stores(&mut reader, &root.get("stores"))?,
+        names,
     };
     Ok((config, reader.warnings))
 }
@@ -57,7 +71,11 @@ fn read_all<T>(
     items.iter().map(|item| read(reader, item)).collect()
 }
 
-fn read_creation_rule(reader: &mut Reader, rule: &Field<'_>) -> Result<CreationRule, ConfigError> {
+fn read_creation_rule(
+    reader: &mut Reader,
+    names: &Names,
+    rule: &Field<'_>,
+) -> Result<CreationRule, ConfigError> {
     let mut known = vec!["path_regex", "shamir_threshold", "mac_only_encrypted"];
     known.extend(RULE_FIELDS);
     known.extend(RuleKind::ALL.map(RuleKind::name));
@@ -71,7 +89,7 @@ fn read_creation_rule(reader: &mut Reader, rule: &Field<'_>) -> Result<CreationR
     }
     Ok(CreationRule {
         path_regex: rule.get("path_regex").text()?,
-        groups: keys::read_groups(reader, rule)?,
+        groups: keys::read_groups(reader, names, rule)?,
         shamir_threshold: rule.get("shamir_threshold").count()?,
         selection,
         mac_only_encrypted: rule.get("mac_only_encrypted").flag()?,
@@ -80,6 +98,7 @@ fn read_creation_rule(reader: &mut Reader, rule: &Field<'_>) -> Result<CreationR
 
 fn read_destination_rule(
     reader: &mut Reader,
+    names: &Names,
     rule: &Field<'_>,
 ) -> Result<DestinationRule, ConfigError> {
     let known = [
@@ -104,7 +123,7 @@ fn read_destination_rule(
         recreation_rule: if recreation.is_null() {
             None
         } else {
-            Some(read_creation_rule(reader, &recreation)?)
+            Some(read_creation_rule(reader, names, &recreation)?)
         },
     })
 }

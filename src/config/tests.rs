@@ -528,6 +528,7 @@ fn the_example_is_a_strict_config_and_shows_every_key() {
         "path_regex",
         "key_groups",
         "merge",
+        "recipients",
         "age",
         "pgp",
         "kms",
@@ -571,4 +572,118 @@ fn the_example_is_a_strict_config_and_shows_every_key() {
         });
         assert!(explained, "{key}");
     }
+}
+
+const PEOPLE: &str = "\
+recipients:
+  alice: age1alice
+  bob: [age1bob, 'ssh-ed25519 AAAA bob@host']
+  vault key: arn:aws:kms:us-east-1:1:key/k
+keys:
+  - &carol age1carol
+creation_rules:
+  - path_regex: ^flat
+    age: alice, bob
+  - path_regex: ^any
+    recipients: [vault key, alice]
+    age:
+      - age1dave # Dave at home
+      # Erin
+      - age1erin
+
+      # the next ones are old
+
+      - age1frank
+      - *carol
+  - path_regex: ^groups
+    key_groups:
+      - recipients: [alice]
+        age: [bob]
+      - kms:
+          - arn: arn:aws:kms:us-east-1:1:key/other # spare
+            aws_profile: x
+  - path_regex: ^wrong
+    pgp: alice
+";
+
+#[test]
+fn names_stand_for_recipients_in_rules() {
+    let config = strict(PEOPLE);
+    let of = |path| identities(&config.rule_for(path).unwrap());
+    let bob = ["age1bob", "ssh-ed25519 AAAA bob@host"];
+    assert_eq!(of("flat"), [["age1alice", bob[0], bob[1]]]);
+    let arn = "arn:aws:kms:us-east-1:1:key/k";
+    assert_eq!(
+        of("any"),
+        [[
+            arn,
+            "age1alice",
+            "age1dave",
+            "age1erin",
+            "age1frank",
+            "age1carol"
+        ]]
+    );
+    assert_eq!(
+        of("groups"),
+        [
+            vec!["age1alice", bob[0], bob[1]],
+            vec!["arn:aws:kms:us-east-1:1:key/other||x"]
+        ]
+    );
+    assert_eq!(
+        config.rule_for("wrong").unwrap_err().to_string(),
+        "`creation_rules[3].pgp`: `alice` is a key of type age; put the name under `recipients`"
+    );
+}
+
+#[test]
+fn comments_and_anchors_beside_recipients_name_them_too() {
+    let config = strict(PEOPLE);
+    let name = |text: &str| config.name_of(&Recipient::parse(text).unwrap());
+    assert_eq!(name("age1alice"), Some("alice"));
+    assert_eq!(name("ssh-ed25519 AAAA bob@host"), Some("bob"));
+    assert_eq!(name("age1carol"), Some("carol"));
+    assert_eq!(name("age1dave"), Some("Dave at home"));
+    assert_eq!(name("age1erin"), Some("Erin"));
+    assert_eq!(name("age1frank"), None);
+    let groups = config.rule_for("groups").unwrap().groups;
+    assert_eq!(config.name_of(&groups[1][0]), Some("spare"));
+    let called = |name: &str| -> Vec<String> {
+        config
+            .called(name)
+            .iter()
+            .map(Recipient::identity)
+            .collect()
+    };
+    assert_eq!(called("bob"), ["age1bob", "ssh-ed25519 AAAA bob@host"]);
+    assert_eq!(called("Erin"), ["age1erin"]);
+    assert_eq!(called("nobody"), [""; 0]);
+}
+
+#[test]
+fn a_name_is_no_recipient() {
+    for bad in [
+        "age1x",
+        "-x",
+        "'a,b'",
+        "'a:b'",
+        "' a'",
+        "''",
+        "arn:aws:kms:r:1:key/k",
+    ] {
+        let text = format!("recipients:\n  {bad}: age1x\n");
+        assert!(
+            refused(&text).contains("a name begins with a letter"),
+            "{bad}"
+        );
+    }
+    assert_eq!(
+        refused("recipients:\n  alice: bob\n"),
+        "`recipients.alice`: invalid recipient: it has the form of no key that is known"
+    );
+    assert!(
+        !refused("recipients:\n  alice: AGE-SECRET-KEY-1CANARY\n").contains("CANARY"),
+        "a private key is not repeated"
+    );
 }

@@ -6,12 +6,19 @@ use super::{Recipient, RecipientKind};
 
 /// A string that names no recipient of its kind. Carries no part of the string: somebody may have pasted a private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid {} recipient: {reason}", .kind.name())]
+#[error("{}: {reason}", invalid(*.kind))]
 pub struct BadRecipient {
     /// What it was to be.
     pub kind: RecipientKind,
     /// What is wrong, as one lower-case clause.
     pub reason: &'static str,
+}
+
+fn invalid(kind: RecipientKind) -> String {
+    match kind {
+        RecipientKind::Unknown => "invalid recipient".to_owned(),
+        kind => format!("invalid {} recipient", kind.name()),
+    }
 }
 
 impl BadRecipient {
@@ -62,6 +69,49 @@ pub fn parse_context(text: &str) -> Result<Vec<(String, String)>, BadRecipient> 
 }
 
 impl Recipient {
+    /// Reads a recipient of any kind, by its form. An OpenPGP key must be named by its fingerprint here, 40 or 64 hex
+    /// digits, since anything could be a user id. Blanks around it are dropped.
+    ///
+    /// # Errors
+    /// [`BadRecipient`] if it has the form of none, or is wrong in itself.
+    pub fn parse(text: &str) -> Result<Self, BadRecipient> {
+        let text = text.trim();
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("age1") || lower.starts_with("age-") || text.starts_with("ssh-") {
+            return Self::parse_age(text);
+        }
+        if text.starts_with("arn:") {
+            return Self::parse_kms(text);
+        }
+        if text.starts_with("projects/") {
+            return Self::parse_gcp_kms(text);
+        }
+        if let Some((_, rest)) = text.split_once("://") {
+            let path = rest.split_once('/').map_or("", |(_, path)| path);
+            return if path.starts_with("keys/") {
+                Self::parse_azure(text)
+            } else {
+                Self::parse_vault(text)
+            };
+        }
+        let fingerprint = without_blanks(text);
+        let digits = fingerprint.strip_suffix('!').unwrap_or(&fingerprint);
+        if matches!(digits.len(), 40 | 64) && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Self::parse_pgp(text);
+        }
+        let is_region = |text: &str| text.contains('-') && text.bytes().all(is_region_byte);
+        if text
+            .split_once(':')
+            .is_some_and(|(region, _)| is_region(region))
+        {
+            return Self::parse_hckms(text);
+        }
+        Err(BadRecipient::new(
+            RecipientKind::Unknown,
+            "it has the form of no key that is known",
+        ))
+    }
+
     /// Reads `age1…`, in all its forms, or an SSH public key; blanks around it are dropped (spec 10.2). Only the prefix
     /// is checked.
     ///
@@ -237,6 +287,11 @@ impl Recipient {
     }
 }
 
+/// A letter of `eu-west-101`.
+fn is_region_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
+}
+
 fn without_blanks(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
@@ -277,7 +332,7 @@ fn is_api_version(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{BadRecipient, parse_context, parse_list};
-    use crate::recipient::Recipient;
+    use crate::recipient::{Recipient, RecipientKind};
 
     fn identity(parsed: Result<Recipient, BadRecipient>) -> String {
         parsed.unwrap().identity()
@@ -308,6 +363,37 @@ mod tests {
                     .to_lowercase()
                     .contains("canary")
             );
+        }
+    }
+
+    #[test]
+    fn every_kind_is_known_by_its_form() {
+        let arn = "arn:aws:kms:us-east-1:656532927350:key/920aff2e-c5f1";
+        let gcp = "projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let fingerprint = "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4";
+        let texts = [
+            ("age1abc", RecipientKind::Age),
+            ("ssh-ed25519 AAAA", RecipientKind::Age),
+            (arn, RecipientKind::Kms),
+            (gcp, RecipientKind::GcpKms),
+            ("https://v.vault.azure.net/keys/k/1", RecipientKind::AzureKv),
+            ("https://v.example/v1/transit/keys/k", RecipientKind::Vault),
+            (fingerprint, RecipientKind::Pgp),
+            ("eu-west-101:0123-4567", RecipientKind::Hckms),
+        ];
+        for (text, kind) in texts {
+            let parsed = Recipient::parse(text).unwrap();
+            assert_eq!((parsed.kind(), parsed.identity()), (kind, text.to_owned()));
+        }
+        for bad in [
+            "",
+            "alice",
+            "alice@example.com",
+            "AGE-SECRET-KEY-1X",
+            "0xABCD",
+            "a: b",
+        ] {
+            assert!(Recipient::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod binary;
 pub mod decrypt;
 pub mod diff;
 pub mod encrypt;
+pub mod inventory;
 pub mod mask;
 pub mod merge;
 pub mod open;

@@ -21,6 +21,7 @@ use crate::value::{Type, timestamp};
 pub(super) mod align;
 pub(super) mod entries;
 mod fate;
+mod follow;
 pub mod metadata;
 pub mod plaintext;
 mod rows;

@@ -18,10 +18,11 @@ use crate::value::Type;
 
 use super::entries::{Documents, Entries, EntryId};
 use super::fate::{Fate, Fates};
+use super::follow::follow;
 use super::rows::Rows;
 use super::text::{Clash, Layout, Line, Markers, Writer};
 use super::three::{Side, Three};
-use super::weave::Weaver;
+use super::weave::{Care, Weaver};
 
 /// What both versions come from.
 #[derive(Clone, Copy, Debug)]
@@ -191,45 +192,89 @@ fn merge_in_order(base: Base<'_, '_>, ours: &Document<'_>, theirs: &Document<'_>
         let rows = |document: &&Document<'_>| Rows::of(document, side, &entries);
         documents.get(side).as_ref().map(rows).unwrap_or_default()
     });
-    let weaver = Weaver {
-        rows: &rows,
-        entries: &entries,
-        fates: &fates,
-        documents: &documents,
-    };
-    let pieces = if has_base {
-        weaver.weave()
-    } else {
-        weaver.weave_without_base()
-    };
-    let writer = Writer {
+    let merger = Merger {
         documents: &documents,
         entries: &entries,
         fates: &fates,
-        rows: &rows,
-    };
-    let mut merged = Merged {
-        lines: writer
-            .lines(&pieces)
-            .unwrap_or_else(|| vec![writer.whole()]),
         layout,
-        conflicts: Vec::new(),
+        has_base,
     };
-    let holds = if merged.is_clean() {
-        holds_what_it_should(&merged, &documents, &entries, &fates)
-    } else {
-        // Whoever decides for one side loses nothing that neither side removed.
-        [Side::Ours, Side::Theirs]
-            .into_iter()
-            .all(|side| loses_nothing(&merged, side, &documents, &entries, &fates))
-    };
-    if !holds {
-        merged.lines = vec![writer.whole()];
+    let moved = follow(&rows, &documents, &entries);
+    // The first way without a contradiction is taken, else the first that loses nothing.
+    let mut found = None;
+    for care in [Care::Units, Care::Hunks] {
+        for rows in moved.iter().chain([&rows]) {
+            match merger.merge(rows, care) {
+                Some(merged) if merged.is_clean() => return merged,
+                merged => found = found.or(merged),
+            }
+        }
+        if found.is_some() {
+            break;
+        }
     }
-    if !merged.is_clean() {
-        merged.conflicts = conflicts(&entries, &fates);
-    }
+    let mut merged = found.unwrap_or_else(|| merger.whole(&rows));
+    merged.conflicts = conflicts(&entries, &fates);
     merged
+}
+
+/// All that is known of three versions before their rows are compared.
+struct Merger<'m, 'd, 's> {
+    documents: &'m Documents<'d, 's>,
+    entries: &'m Entries,
+    fates: &'m Fates,
+    layout: Layout,
+    has_base: bool,
+}
+
+impl Merger<'_, '_, '_> {
+    /// The result with these rows; `None` if it would not hold what it should.
+    fn merge(&self, rows: &Three<Rows>, care: Care) -> Option<Merged> {
+        let weaver = Weaver {
+            rows,
+            entries: self.entries,
+            fates: self.fates,
+            documents: self.documents,
+            care,
+        };
+        let pieces = if self.has_base {
+            weaver.weave()
+        } else {
+            weaver.weave_without_base()
+        };
+        let merged = self.merged(self.writer(rows).lines(&pieces)?);
+        let holds = if merged.is_clean() {
+            holds_what_it_should(&merged, self.documents, self.entries, self.fates)
+        } else {
+            // Whoever decides for one side loses nothing that neither side removed.
+            [Side::Ours, Side::Theirs]
+                .into_iter()
+                .all(|side| loses_nothing(&merged, side, self.documents, self.entries, self.fates))
+        };
+        holds.then_some(merged)
+    }
+
+    /// All of every version, against each other.
+    fn whole(&self, rows: &Three<Rows>) -> Merged {
+        self.merged(vec![self.writer(rows).whole()])
+    }
+
+    fn merged(&self, lines: Vec<Line>) -> Merged {
+        Merged {
+            lines,
+            layout: self.layout,
+            conflicts: Vec::new(),
+        }
+    }
+
+    fn writer<'r>(&'r self, rows: &'r Three<Rows>) -> Writer<'r, 'r, 'r> {
+        Writer {
+            documents: self.documents,
+            entries: self.entries,
+            fates: self.fates,
+            rows,
+        }
+    }
 }
 
 /// Every entry in dispute; the text, if it is in none of them.

@@ -21,8 +21,10 @@ pub(super) enum About {
     Entry(EntryId),
     /// The end of a collection that began in an earlier row.
     End(EntryId),
-    /// A comment, or nothing at all.
+    /// A comment.
     Comment,
+    /// Nothing at all.
+    Blank,
     /// Anything else, such as `---`.
     Other,
 }
@@ -42,7 +44,7 @@ pub(super) struct Row {
 }
 
 /// The rows of one version.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     pub(super) list: Vec<Row>,
     /// All values, as they stand in the text.
@@ -51,6 +53,8 @@ pub(super) struct Rows {
     pub(super) entries: Vec<EntryId>,
     /// Which row is about what.
     places: HashMap<About, usize>,
+    /// Where the rows stand in the text; empty as long as they are in its order.
+    in_text: Vec<usize>,
 }
 
 impl Rows {
@@ -76,10 +80,37 @@ impl Rows {
         self.list.get(at)
     }
 
+    /// The same rows in the order of these numbers, which are all of theirs.
+    pub(super) fn in_order(&self, order: &[usize]) -> Self {
+        let mut in_text = vec![0; order.len()];
+        for (place, row) in order.iter().enumerate() {
+            if let Some(old) = in_text.get_mut(*row) {
+                *old = place;
+            }
+        }
+        let moved = |(about, row): (&About, &usize)| Some((*about, *in_text.get(*row)?));
+        Self {
+            list: order
+                .iter()
+                .filter_map(|row| self.row(*row).cloned())
+                .collect(),
+            leaves: self.leaves.clone(),
+            entries: self.entries.clone(),
+            places: self.places.iter().filter_map(moved).collect(),
+            in_text,
+        }
+    }
+
     /// The row that holds this byte of the text.
     pub(super) fn at(&self, offset: usize) -> Option<&Row> {
-        let behind = self.list.partition_point(|row| row.span.start() <= offset);
-        self.list.get(behind.checked_sub(1)?)
+        let is_before = |row: &Row| row.span.start() <= offset;
+        if self.in_text.is_empty() {
+            let behind = self.list.partition_point(is_before);
+            return self.list.get(behind.checked_sub(1)?);
+        }
+        let is_before = |place: &usize| self.row(*place).is_some_and(is_before);
+        let behind = self.in_text.partition_point(is_before);
+        self.row(*self.in_text.get(behind.checked_sub(1)?)?)
     }
 
     /// The row that is about an entry or the end of one.
@@ -125,7 +156,9 @@ impl<'d> Marks<'d> {
         let json = matches!(document.format(), Format::Json | Format::Binary);
         let (mut leaves, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (id, node) in document.nodes().iter().enumerate() {
-            let Some(entry) = entries.of_node(side, id).filter(|_| node.parent.is_some()) else {
+            // The brackets of a document stand in rows too.
+            let has_rows = node.parent.is_some() || json && node.is_container();
+            let Some(entry) = entries.of_node(side, id).filter(|_| has_rows) else {
                 continue;
             };
             let start = node
@@ -219,7 +252,7 @@ impl<'d> Marks<'d> {
         let about = match (rows.entries.get(first_entry), ended) {
             (Some(&entry), _) => About::Entry(entry),
             (None, Some(entry)) => About::End(entry),
-            (None, None) if text.trim().is_empty() => About::Comment,
+            (None, None) if text.trim().is_empty() => About::Blank,
             (None, None) if text.trim_start().starts_with(['#', ';']) => About::Comment,
             (None, None) => About::Other,
         };

@@ -30,6 +30,16 @@ pub(super) struct Weaver<'m> {
     pub(super) fates: &'m Fates,
     /// The versions that the rows are of.
     pub(super) documents: &'m Documents<'m, 'm>,
+    pub(super) care: Care,
+}
+
+/// What is done with rows that both sides changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// They are merged as the entries they are about.
+    Units,
+    /// They contradict each other.
+    Hunks,
 }
 
 impl Weaver<'_> {
@@ -122,7 +132,8 @@ impl Weaver<'_> {
                 .map(|row| Piece::Row(side, row))
                 .collect::<Vec<_>>()
         });
-        let woven = taken.or_else(|| self.units(hunk));
+        let units = || self.units(hunk).filter(|_| self.care == Care::Units);
+        let woven = taken.or_else(units);
         match woven.filter(|woven| self.holds(hunk, woven)) {
             Some(woven) => pieces.extend(woven),
             None => pieces.push(Piece::Clash(hunk.clone())),
@@ -309,7 +320,7 @@ impl Weaver<'_> {
             About::Entry(entry) => (entry, 0),
             About::End(entry) => (entry, 1),
             // What stands at the end stays there.
-            About::Comment | About::Other => {
+            About::Comment | About::Blank | About::Other => {
                 return (true, Some(NodeId::MAX), "", Reverse(0), "", "");
             }
         };
@@ -348,7 +359,7 @@ impl Weaver<'_> {
         for unit in run {
             let entry = match unit.about {
                 About::Entry(entry) | About::End(entry) => entry,
-                About::Comment | About::Other => {
+                About::Comment | About::Blank | About::Other => {
                     let marks = |side: Side, part: Range<usize>| -> Vec<u64> {
                         part.filter_map(|row| Some(self.rows.get(side).row(row)?.mark))
                             .collect()
@@ -397,7 +408,7 @@ impl Weaver<'_> {
         };
         let is_comment = |row: &usize| {
             let about = self.rows.base.row(*row).map(|row| row.about);
-            matches!(about, Some(About::Comment | About::Other))
+            matches!(about, Some(About::Comment | About::Blank | About::Other))
         };
         let count = (0..place).rev().take_while(is_comment).count();
         let above = marks(side, unit.above.clone());
@@ -408,16 +419,25 @@ impl Weaver<'_> {
     /// Adds a unit that both sides have here.
     fn both(&self, units: &Three<Option<&Unit>>, pieces: &mut Vec<Piece>) -> Option<()> {
         let mark = |side: Side, row: usize| self.rows.get(side).row(row).map(|row| row.mark);
-        let above = Three::of(|side| {
-            let rows = units
-                .get(side)
-                .map(|unit| unit.above.clone())
-                .unwrap_or_default();
-            rows.map(|row| mark(side, row)).collect::<Vec<_>>()
+        let above = Three::of(|side| units.get(side).map_or(0..0, |unit| unit.above.clone()));
+        // Blank rows belong to the place, comments to the entry: one side may move it, and the other edit them.
+        let blank = |side: Side, row: usize| {
+            let row = self.rows.get(side).row(row);
+            row.is_some_and(|row| row.about == About::Blank)
+        };
+        let blanks = Three::of(|side| {
+            let above = above.get(side).clone();
+            let count = above.clone().take_while(|row| blank(side, *row)).count();
+            above.start..above.start + count
         });
-        let comments = above.choose()?;
-        if let Some(unit) = units.get(comments) {
-            pieces.extend(unit.above.clone().map(|row| Piece::Row(comments, row)));
+        let comments = Three::of(|side| blanks.get(side).end..above.get(side).end);
+        for part in [blanks, comments] {
+            let marks = Three::of(|side| -> Vec<_> {
+                part.get(side).clone().map(|row| mark(side, row)).collect()
+            });
+            let side = marks.choose()?;
+            let rows = part.get(side).clone();
+            pieces.extend(rows.map(|row| Piece::Row(side, row)));
         }
         let row = Three::of(|side| units.get(side).and_then(|unit| mark(side, unit.row?)));
         let side = row.choose()?;

@@ -23,8 +23,6 @@ use crate::support::testdata;
 /// Cases in which the program gives a larger conflict, or another layout, than one would expect; nothing is lost in them.
 /// They must go on failing until they are taken off this list.
 const KNOWN_WRONG: &[&str] = &[
-    "blocks-added-by-both-between-others",
-    "document-of-three-removed-here-comment-edited-there",
     "flow-mapping-on-several-lines-both-append",
     "header-comment-edited-there-first-key-deleted-here",
     "ini-empty-value-filled-here-spaces-there",

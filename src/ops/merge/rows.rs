@@ -73,7 +73,28 @@ impl Rows {
             }
             rows.list.push(row);
         }
+        rows.tie(entries);
         rows
+    }
+
+    /// Ties blank rows to the entry behind them, and what is between documents to the document behind it. All of a kind look
+    /// the same; so the one above an entry is not taken for the one above another.
+    fn tie(&mut self, entries: &Entries) {
+        let mut next = None;
+        for row in self.list.iter_mut().rev() {
+            let tied = match row.about {
+                About::Entry(entry) | About::End(entry) => {
+                    next = Some((row.about, entries.get(entry).map(|entry| entry.document)));
+                    continue;
+                }
+                About::Blank => next.map(|(about, _)| about),
+                About::Other => next.and_then(|(_, document)| document).map(About::Entry),
+                About::Comment => continue,
+            };
+            let mut hash = DefaultHasher::new();
+            (row.mark, tied).hash(&mut hash);
+            row.mark = hash.finish();
+        }
     }
 
     pub(super) fn row(&self, at: usize) -> Option<&Row> {

@@ -25,9 +25,6 @@ use crate::support::testdata;
 const KNOWN_WRONG: &[&str] = &[
     "flow-mapping-on-several-lines-both-append",
     "header-comment-edited-there-first-key-deleted-here",
-    "ini-empty-value-filled-here-spaces-there",
-    "json-remove-last-vs-edit",
-    "tag-here-value-there",
 ];
 
 /// A moment after all versions were sealed.

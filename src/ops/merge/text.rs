@@ -104,6 +104,11 @@ impl Writer<'_, '_, '_> {
         let leaves = rows.leaves_of(row);
         let clashes = leaves.iter().any(|leaf| fate(leaf) == Fate::Clash);
         let filled = |clash: Side| {
+            // A value of another type has no spelling behind the tag that is here.
+            let own = self.rows.get(clash);
+            let own = own.about(row.about).and_then(|place| own.row(place));
+            let own = own.filter(|_| leaves.iter().any(|leaf| !self.same_tag(side, clash, leaf)));
+            let (side, row) = own.map_or((side, row), |own| (clash, own));
             self.filled(side, row, |leaf| match fate(leaf) {
                 Fate::Kept(side) => Some(side),
                 Fate::Clash => Some(clash),
@@ -111,7 +116,7 @@ impl Writer<'_, '_, '_> {
             })
         };
         if !clashes {
-            return filled(Side::Ours).map(Line::Clean);
+            return filled(side).map(Line::Clean);
         }
         // Where the base has no such value, both added the row.
         let in_base = leaves
@@ -138,6 +143,20 @@ impl Writer<'_, '_, '_> {
             rows,
             paths: paths.collect(),
         }))
+    }
+
+    /// Whether a value has the same tag on two sides, or is only on one.
+    fn same_tag(&self, one: Side, other: Side, leaf: &NodeId) -> bool {
+        let entry = self.entries.of_node(one, *leaf);
+        let nodes = entry.and_then(|entry| Some(self.entries.get(entry)?.nodes));
+        let tag = |side: Side| {
+            let node = nodes.and_then(|nodes| *nodes.get(side))?;
+            Some((*self.documents.get(side))?.node(node)?.tag)
+        };
+        match (tag(one), tag(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
     }
 
     /// The text of a row with the values that `choose` takes from each side.
@@ -202,13 +221,17 @@ impl Writer<'_, '_, '_> {
             edits,
         )
         .ok()?;
-        // An empty value stands right behind the `:` or `-`.
+        // An empty value stands right behind the `:` or `-`, or behind a `=` with a blank before it.
         let behind = document
             .source()
             .get(..here.span.start())
             .unwrap_or_default();
-        if document.format() == Format::Yaml && here.span.is_empty() && behind.ends_with([':', '-'])
-        {
+        let is_close = match document.format() {
+            Format::Yaml => behind.ends_with([':', '-']),
+            Format::Ini => behind.ends_with(" ="),
+            _ => false,
+        };
+        if is_close && here.span.is_empty() {
             for edit in edits.iter_mut().skip(before) {
                 edit.text = Zeroizing::new([" ", edit.text.as_str()].concat());
             }
@@ -292,9 +315,8 @@ impl Layout {
             self.commas(&rows)
         });
         let mut next = Three::<usize>::default();
-        let mut rest = lines.iter().peekable();
-        while let Some(line) = rest.next() {
-            let mut parts = Three::<Vec<(&str, Option<bool>)>>::default();
+        let mut parts = Parts::default();
+        for line in lines {
             let mut take = |side: Side, row| {
                 let at = next.get_mut(side);
                 let comma = commas.get(side).get(*at).copied().flatten();
@@ -304,32 +326,28 @@ impl Layout {
             match line {
                 Line::Clean(row) => {
                     let row = Three::of(|side| take(side, row.as_str()));
-                    text.row(row.ours.0, row.ours.1);
-                    continue;
+                    // What is chosen behind it decides whether it has a comma: then it is a part of that.
+                    parts.open |= row.ours != row.theirs;
+                    if parts.open {
+                        for side in Side::ALL {
+                            parts.rows.get_mut(side).push(*row.get(side));
+                        }
+                    } else {
+                        parts.end(&mut text, markers);
+                        text.row(row.ours.0, row.ours.1);
+                    }
                 }
                 Line::Clash(clash) => {
-                    let mut all = vec![clash];
-                    while let Some(Line::Clash(more)) =
-                        rest.next_if(|next| matches!(next, Line::Clash(_)))
-                    {
-                        all.push(more);
-                    }
-                    for clash in all {
-                        for side in Side::ALL {
-                            let rows = clash.rows.get(side).iter().map(|row| row.as_str());
-                            parts.get_mut(side).extend(rows.map(|row| take(side, row)));
-                        }
+                    parts.open = false;
+                    for side in Side::ALL {
+                        let rows = clash.rows.get(side).iter().map(|row| row.as_str());
+                        let part = parts.rows.get_mut(side);
+                        part.extend(rows.map(|row| take(side, row)));
                     }
                 }
             }
-            for (mark, side) in [("<", Side::Ours), ("|", Side::Base), ("=", Side::Theirs)] {
-                text.row(&markers.line(mark), None);
-                for (row, comma) in parts.get(side) {
-                    text.row(row, *comma);
-                }
-            }
-            text.row(&markers.line(">"), None);
         }
+        parts.end(&mut text, markers);
         text.ended |= lines.iter().any(|line| matches!(line, Line::Clash(_)));
         text.finish()
     }
@@ -350,6 +368,32 @@ impl Layout {
             next = comes.or(next);
         }
         commas
+    }
+}
+
+/// What is to stand between markers.
+#[derive(Default)]
+struct Parts<'r> {
+    /// The rows of every side, and whether they have a comma.
+    rows: Three<Vec<(&'r str, Option<bool>)>>,
+    /// Whether what comes next belongs to it.
+    open: bool,
+}
+
+impl Parts<'_> {
+    /// Writes what there is, and begins anew.
+    fn end(&mut self, text: &mut Page, markers: &Markers) {
+        let rows = std::mem::take(&mut self.rows);
+        if Side::ALL.iter().all(|side| rows.get(*side).is_empty()) {
+            return;
+        }
+        for (mark, side) in [("<", Side::Ours), ("|", Side::Base), ("=", Side::Theirs)] {
+            text.row(&markers.line(mark), None);
+            for (row, comma) in rows.get(side) {
+                text.row(row, *comma);
+            }
+        }
+        text.row(&markers.line(">"), None);
     }
 }
 

@@ -27,6 +27,7 @@ pub mod plaintext;
 mod rows;
 mod text;
 pub(super) mod three;
+mod units;
 mod weave;
 
 pub use text::Markers;

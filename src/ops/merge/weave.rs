@@ -12,6 +12,7 @@ use super::entries::{Documents, Entries, Entry, EntryId};
 use super::fate::{Fate, Fates};
 use super::rows::{About, Row, Rows};
 use super::three::{Side, Three};
+use super::units::{Unit, runs, units};
 use crate::node::NodeId;
 
 /// A piece of the result.
@@ -179,7 +180,7 @@ impl Weaver<'_> {
 
     /// Merges rows as the entries they are about; `None` if they contradict each other.
     fn units(&self, hunk: &Three<Range<usize>>) -> Option<Vec<Piece>> {
-        let units = Three::of(|side| self.split(side, hunk.get(side).clone()));
+        let units = units(self.rows, hunk);
         let places = Three::of(|side| {
             let numbered = units.get(side).iter().enumerate();
             numbered
@@ -228,7 +229,14 @@ impl Weaver<'_> {
                 run.push(unit);
                 continue;
             };
-            self.join(&run, first, follows.get(&last), second, hunk, &mut pieces)?;
+            self.join(
+                &run,
+                first,
+                follows.get(&last),
+                second,
+                &units.base,
+                &mut pieces,
+            )?;
             run.clear();
             last = Some(unit.about);
             let other = units.get(second).get(*place)?;
@@ -244,37 +252,15 @@ impl Weaver<'_> {
             *sides.get_mut(second) = Some(other);
             self.both(&sides, &mut pieces)?;
         }
-        self.join(&run, first, follows.get(&last), second, hunk, &mut pieces)?;
+        self.join(
+            &run,
+            first,
+            follows.get(&last),
+            second,
+            &units.base,
+            &mut pieces,
+        )?;
         Some(pieces)
-    }
-
-    /// The rows of a part as units: an entry, or an end, with the comments above it.
-    fn split(&self, side: Side, part: Range<usize>) -> Vec<Unit> {
-        let mut units = Vec::new();
-        let mut from = part.start;
-        for row in part.clone() {
-            let about = self
-                .rows
-                .get(side)
-                .row(row)
-                .map_or(About::Other, |row| row.about);
-            if matches!(about, About::Entry(_) | About::End(_)) {
-                units.push(Unit {
-                    about,
-                    above: from..row,
-                    row: Some(row),
-                });
-                from = row + 1;
-            }
-        }
-        if from < part.end {
-            units.push(Unit {
-                about: About::Other,
-                above: from..part.end,
-                row: None,
-            });
-        }
-        units
     }
 
     /// Adds what only one side has at a place: first what stands deeper, then by name, so that it does not matter which
@@ -285,14 +271,14 @@ impl Weaver<'_> {
         side: Side,
         other: Option<&Vec<&Unit>>,
         other_side: Side,
-        hunk: &Three<Range<usize>>,
+        base: &[Unit],
         pieces: &mut Vec<Piece>,
     ) -> Option<()> {
-        let one = self.wanted(run, side, hunk)?;
+        let one = self.wanted(run, side, base)?;
         let two = self.wanted(
             other.map(Vec::as_slice).unwrap_or_default(),
             other_side,
-            hunk,
+            base,
         )?;
         let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
         loop {
@@ -305,12 +291,7 @@ impl Weaver<'_> {
                 (None, None) => return Some(()),
             };
             let unit = unit?;
-            pieces.extend(
-                unit.above
-                    .clone()
-                    .chain(unit.row)
-                    .map(|row| Piece::Row(from, row)),
-            );
+            pieces.extend(unit.rows().map(|row| Piece::Row(from, row)));
         }
     }
 
@@ -349,26 +330,19 @@ impl Weaver<'_> {
     }
 
     /// Those units of one side that the result has here; `None` if that cannot be told.
-    fn wanted<'u>(
-        &self,
-        run: &[&'u Unit],
-        side: Side,
-        hunk: &Three<Range<usize>>,
-    ) -> Option<Vec<&'u Unit>> {
+    fn wanted<'u>(&self, run: &[&'u Unit], side: Side, base: &[Unit]) -> Option<Vec<&'u Unit>> {
+        let mut here = base.iter().filter_map(|unit| unit.row);
+        let (first, last) = (here.clone().next(), here.next_back());
+        let is_here = |row: usize| first <= Some(row) && Some(row) <= last;
+        let end = base.last().filter(|unit| unit.row.is_none());
         let mut wanted = Vec::new();
         for unit in run {
             let entry = match unit.about {
                 About::Entry(entry) | About::End(entry) => entry,
                 About::Comment | About::Blank | About::Other => {
-                    let marks = |side: Side, part: Range<usize>| -> Vec<u64> {
-                        part.filter_map(|row| Some(self.rows.get(side).row(row)?.mark))
-                            .collect()
-                    };
-                    let base = self.split(Side::Base, hunk.base.clone());
-                    let base = base.last().filter(|unit| unit.row.is_none());
-                    match base.map(|unit| marks(Side::Base, unit.above.clone())) {
+                    match end.map(|unit| self.marks(Side::Base, &unit.above)) {
                         None => wanted.push(*unit),
-                        Some(base) if base == marks(side, unit.above.clone()) => {}
+                        Some(base) if base == self.marks(side, &unit.above) => {}
                         Some(_) => return None,
                     }
                     continue;
@@ -381,9 +355,7 @@ impl Weaver<'_> {
                 Fate::Gone | Fate::Clash => return None,
                 Fate::Kept(_) if !elsewhere && there(Side::Base).is_none() => wanted.push(*unit),
                 // Moved by the other side: it stands there, if it is unchanged here.
-                Fate::Kept(_)
-                    if elsewhere && there(Side::Base).is_some_and(|at| hunk.base.contains(&at)) =>
-                {
+                Fate::Kept(_) if elsewhere && there(Side::Base).is_some_and(is_here) => {
                     let mark =
                         |side: Side, at: usize| self.rows.get(side).row(at).map(|row| row.mark);
                     let unchanged = mark(side, unit.row?) == mark(Side::Base, there(Side::Base)?);
@@ -399,10 +371,6 @@ impl Weaver<'_> {
 
     /// Whether the comments above a unit are those that the base has above it.
     fn has_comments_of_base(&self, side: Side, unit: &Unit) -> bool {
-        let marks = |side: Side, rows: Range<usize>| -> Vec<u64> {
-            let row = |row: usize| self.rows.get(side).row(row);
-            rows.filter_map(row).map(|row| row.mark).collect()
-        };
         let Some(place) = self.rows.base.about(unit.about) else {
             return unit.above.is_empty();
         };
@@ -411,33 +379,36 @@ impl Weaver<'_> {
             matches!(about, Some(About::Comment | About::Blank | About::Other))
         };
         let count = (0..place).rev().take_while(is_comment).count();
-        let above = marks(side, unit.above.clone());
+        let above = self.marks(side, &unit.above);
+        let base: Vec<usize> = (place - count..place).collect();
         // The unit may begin behind some of them, which stay.
-        marks(Side::Base, place - count..place).ends_with(&above)
+        self.marks(Side::Base, &base).ends_with(&above)
+    }
+
+    fn marks(&self, side: Side, rows: &[usize]) -> Vec<u64> {
+        let rows = rows.iter().filter_map(|row| self.rows.get(side).row(*row));
+        rows.map(|row| row.mark).collect()
     }
 
     /// Adds a unit that both sides have here.
     fn both(&self, units: &Three<Option<&Unit>>, pieces: &mut Vec<Piece>) -> Option<()> {
         let mark = |side: Side, row: usize| self.rows.get(side).row(row).map(|row| row.mark);
-        let above = Three::of(|side| units.get(side).map_or(0..0, |unit| unit.above.clone()));
         // Blank rows belong to the place, comments to the entry: one side may move it, and the other edit them.
-        let blank = |side: Side, row: usize| {
-            let row = self.rows.get(side).row(row);
+        let is_blank = |side: Side, row: &usize| {
+            let row = self.rows.get(side).row(*row);
             row.is_some_and(|row| row.about == About::Blank)
         };
-        let blanks = Three::of(|side| {
-            let above = above.get(side).clone();
-            let count = above.clone().take_while(|row| blank(side, *row)).count();
-            above.start..above.start + count
+        let above = Three::of(|side| {
+            let above = units.get(side).map_or(&[][..], |unit| &unit.above);
+            let blanks = above.iter().take_while(|row| is_blank(side, row)).count();
+            above.split_at_checked(blanks).unwrap_or_default()
         });
-        let comments = Three::of(|side| blanks.get(side).end..above.get(side).end);
-        for part in [blanks, comments] {
-            let marks = Three::of(|side| -> Vec<_> {
-                part.get(side).clone().map(|row| mark(side, row)).collect()
-            });
-            let side = marks.choose()?;
-            let rows = part.get(side).clone();
-            pieces.extend(rows.map(|row| Piece::Row(side, row)));
+        for part in [
+            Three::of(|side| above.get(side).0),
+            Three::of(|side| above.get(side).1),
+        ] {
+            let side = Three::of(|side| self.marks(side, part.get(side))).choose()?;
+            pieces.extend(part.get(side).iter().map(|row| Piece::Row(side, *row)));
         }
         let row = Three::of(|side| units.get(side).and_then(|unit| mark(side, unit.row?)));
         let side = row.choose()?;
@@ -460,31 +431,6 @@ type Rank<'t> = (
     &'t str,
     &'t str,
 );
-
-/// A row about an entry or an end, with the comments above it; or the comments at the end of a part.
-#[derive(Debug)]
-struct Unit {
-    about: About,
-    above: Range<usize>,
-    row: Option<usize>,
-}
-
-/// The units that the other side does not have here, by the unit before them that both have.
-fn runs<'u>(
-    units: &'u [Unit],
-    other: &HashMap<About, usize>,
-) -> HashMap<Option<About>, Vec<&'u Unit>> {
-    let mut runs: HashMap<Option<About>, Vec<&Unit>> = HashMap::new();
-    let mut last = None;
-    for unit in units {
-        if other.contains_key(&unit.about) {
-            last = Some(unit.about);
-        } else {
-            runs.entry(last).or_default().push(unit);
-        }
-    }
-    runs
-}
 
 fn marks(rows: &[Row]) -> Vec<u64> {
     rows.iter().map(|row| row.mark).collect()

@@ -137,8 +137,37 @@ impl Weaver<'_> {
         let woven = taken.or_else(units);
         match woven.filter(|woven| self.holds(hunk, woven)) {
             Some(woven) => pieces.extend(woven),
-            None => pieces.push(Piece::Clash(hunk.clone())),
+            None => self.clash(hunk.clone(), pieces),
         }
+    }
+
+    /// Rows that contradict each other, without the first ones as far as both sides have changed them alike.
+    fn clash(&self, mut hunk: Three<Range<usize>>, pieces: &mut Vec<Piece>) {
+        let first = |side: Side, hunk: &Three<Range<usize>>| {
+            let row = hunk.get(side).clone().next();
+            row.and_then(|row| self.rows.get(side).row(row))
+        };
+        while let (Some(ours), Some(theirs)) =
+            (first(Side::Ours, &hunk), first(Side::Theirs, &hunk))
+        {
+            let is_whole = matches!(ours.about, About::Entry(_) | About::End(_));
+            let begun = self.rows.ours.entries_of(ours);
+            let is_kept = |entry: &EntryId| matches!(self.fates.of(*entry), Fate::Kept(_));
+            let in_base = first(Side::Base, &hunk).filter(|row| row.about == ours.about);
+            let is_new = self.rows.base.about(ours.about).is_none();
+            if ours.mark != theirs.mark
+                || !is_whole
+                || !begun.iter().all(is_kept)
+                || !(is_new || in_base.is_some())
+            {
+                break;
+            }
+            pieces.push(Piece::Row(Side::Ours, hunk.ours.start));
+            hunk.ours.start += 1;
+            hunk.theirs.start += 1;
+            hunk.base.start += usize::from(in_base.is_some());
+        }
+        pieces.push(Piece::Clash(hunk));
     }
 
     /// Whether rows do to entries what is to become of them: nothing is dropped that the other side changed, and nothing

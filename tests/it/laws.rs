@@ -4,6 +4,7 @@
 mod documents;
 mod hostile;
 mod merging;
+mod moving;
 mod words;
 
 use proptest::test_runner::{Config, RngSeed};

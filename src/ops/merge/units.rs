@@ -8,7 +8,8 @@ use std::ops::Range;
 use super::rows::{About, Row, Rows};
 use super::three::{Side, Three};
 
-/// A row about an entry or an end, with the comments above it; or the comments at the end of a part.
+/// A row about an entry or an end, with the comments above it; or the comments at the end of a part, of which every part has
+/// one, that may be empty.
 #[derive(Clone, Debug)]
 pub(super) struct Unit {
     pub(super) about: About,
@@ -17,6 +18,21 @@ pub(super) struct Unit {
 }
 
 impl Unit {
+    /// The unit about this, with all that is right above it.
+    pub(super) fn of(rows: &Rows, about: About) -> Option<Self> {
+        let row = rows.about(about)?;
+        let is_above = |row: &usize| {
+            let about = rows.row(*row).map(|row| row.about);
+            matches!(about, Some(About::Comment | About::Blank | About::Other))
+        };
+        let count = (0..row).rev().take_while(is_above).count();
+        Some(Self {
+            about,
+            above: (row - count..row).collect(),
+            row: Some(row),
+        })
+    }
+
     /// All of its rows.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         self.above.iter().copied().chain(self.row)
@@ -37,7 +53,7 @@ pub(super) fn units(rows: &Three<Rows>, part: &Three<Range<usize>>) -> Three<Vec
 }
 
 /// The rows of a part of one version as units.
-pub(super) fn split(rows: &Rows, part: Range<usize>) -> Vec<Unit> {
+fn split(rows: &Rows, part: Range<usize>) -> Vec<Unit> {
     let mut units = Vec::new();
     let mut above = Vec::new();
     for row in part {
@@ -52,13 +68,11 @@ pub(super) fn split(rows: &Rows, part: Range<usize>) -> Vec<Unit> {
             above.push(row);
         }
     }
-    if !above.is_empty() {
-        units.push(Unit {
-            about: About::Other,
-            above,
-            row: None,
-        });
-    }
+    units.push(Unit {
+        about: About::Other,
+        above,
+        row: None,
+    });
     units
 }
 
@@ -72,24 +86,24 @@ fn left_above(rows: &Three<Rows>, units: &Three<Vec<Unit>>, side: Side) -> HashS
     };
     let own = units.get(side).iter().map(|unit| (unit.about, unit));
     let own: HashMap<About, &Unit> = own.collect();
-    let behind_in_other: HashMap<About, About> = with_next(units.get(side.other()))
-        .map(|(unit, next)| (unit.about, about(next)))
+    let pairs = |side: Side| units.get(side).iter().zip(units.get(side).iter().skip(1));
+    let in_other: HashMap<About, About> = pairs(side.other())
+        .map(|(unit, next)| (unit.about, next.about))
         .collect();
     let mut found = HashSet::new();
-    for (unit, next) in with_next(&units.base) {
-        let behind = about(next);
-        let is_beside = behind_in_other
+    for (unit, next) in pairs(Side::Base) {
+        let is_beside = in_other
             .get(&unit.about)
-            .is_none_or(|next| *next == behind);
+            .is_none_or(|there| *there == next.about);
         let Some(there) = own
-            .get(&behind)
+            .get(&next.about)
             .filter(|_| is_beside && !own.contains_key(&unit.about))
         else {
             continue;
         };
         let mut both = marks(Side::Base, unit);
         let is_commented = both.iter().any(Option::is_some);
-        both.extend(next.map_or_else(Vec::new, |next| marks(Side::Base, next)));
+        both.extend(marks(Side::Base, next));
         if is_commented && both == marks(side, there) {
             found.insert(unit.about);
         }
@@ -97,19 +111,8 @@ fn left_above(rows: &Three<Rows>, units: &Three<Vec<Unit>>, side: Side) -> HashS
     found
 }
 
-fn with_next(units: &[Unit]) -> impl Iterator<Item = (&Unit, Option<&Unit>)> {
-    units
-        .iter()
-        .zip(units.iter().skip(1).map(Some).chain([None]))
-}
-
-/// What a unit is about; the end of a part if there is none.
-fn about(unit: Option<&Unit>) -> About {
-    unit.map_or(About::Other, |unit| unit.about)
-}
-
 /// Gives the comments of a unit to the next one, where `left` says so.
-fn hand_on(units: &mut Vec<Unit>, left: &HashSet<About>) {
+fn hand_on(units: &mut [Unit], left: &HashSet<About>) {
     let mut handed = Vec::new();
     for unit in units.iter_mut() {
         handed.append(&mut unit.above);
@@ -117,13 +120,6 @@ fn hand_on(units: &mut Vec<Unit>, left: &HashSet<About>) {
         if left.contains(&unit.about) {
             handed = std::mem::take(&mut unit.above);
         }
-    }
-    if !handed.is_empty() {
-        units.push(Unit {
-            about: About::Other,
-            above: handed,
-            row: None,
-        });
     }
 }
 

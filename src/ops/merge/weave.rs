@@ -3,6 +3,7 @@
 //! Rows that are the same in all versions stay. Between them, what one side changed is taken; where both did, the rows are
 //! merged one by one as the entries they are about, so that neighbours do not conflict and what both added is kept.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -249,6 +250,10 @@ impl Weaver<'_> {
             (false, false) => return None,
         };
         let second = first.other();
+        let base = Part {
+            units: &units.base,
+            places: &places.base,
+        };
         let follows = runs(units.get(second), places.get(first));
         let mut pieces = Vec::new();
         let mut run: Vec<&Unit> = Vec::new();
@@ -258,37 +263,20 @@ impl Weaver<'_> {
                 run.push(unit);
                 continue;
             };
-            self.join(
-                &run,
-                first,
-                follows.get(&last),
-                second,
-                &units.base,
-                &mut pieces,
-            )?;
+            self.join(&run, first, follows.get(&last), second, &base, &mut pieces)?;
             run.clear();
             last = Some(unit.about);
             let other = units.get(second).get(*place)?;
-            let base = places
-                .base
-                .get(&unit.about)
-                .and_then(|at| units.base.get(*at));
+            let in_base = self.in_base(unit.about, &base);
             let mut sides = Three {
-                base,
+                base: in_base.as_deref(),
                 ..Three::default()
             };
             *sides.get_mut(first) = Some(unit);
             *sides.get_mut(second) = Some(other);
             self.both(&sides, &mut pieces)?;
         }
-        self.join(
-            &run,
-            first,
-            follows.get(&last),
-            second,
-            &units.base,
-            &mut pieces,
-        )?;
+        self.join(&run, first, follows.get(&last), second, &base, &mut pieces)?;
         Some(pieces)
     }
 
@@ -300,7 +288,7 @@ impl Weaver<'_> {
         side: Side,
         other: Option<&Vec<&Unit>>,
         other_side: Side,
-        base: &[Unit],
+        base: &Part<'_>,
         pieces: &mut Vec<Piece>,
     ) -> Option<()> {
         let one = self.wanted(run, side, base)?;
@@ -359,36 +347,26 @@ impl Weaver<'_> {
     }
 
     /// Those units of one side that the result has here; `None` if that cannot be told.
-    fn wanted<'u>(&self, run: &[&'u Unit], side: Side, base: &[Unit]) -> Option<Vec<&'u Unit>> {
-        let mut here = base.iter().filter_map(|unit| unit.row);
-        let (first, last) = (here.clone().next(), here.next_back());
-        let is_here = |row: usize| first <= Some(row) && Some(row) <= last;
-        let end = base.last().filter(|unit| unit.row.is_none());
+    fn wanted<'u>(&self, run: &[&'u Unit], side: Side, base: &Part<'_>) -> Option<Vec<&'u Unit>> {
         let mut wanted = Vec::new();
         for unit in run {
             let entry = match unit.about {
                 About::Entry(entry) | About::End(entry) => entry,
-                About::Comment | About::Blank | About::Other => {
-                    match end.map(|unit| self.marks(Side::Base, &unit.above)) {
-                        None => wanted.push(*unit),
-                        Some(base) if base == self.marks(side, &unit.above) => {}
-                        Some(_) => return None,
-                    }
-                    continue;
-                }
+                // All sides have this.
+                About::Comment | About::Blank | About::Other => return None,
             };
-            let there = |side: Side| self.rows.get(side).about(unit.about);
-            let elsewhere = there(side.other()).is_some();
+            let elsewhere = self.rows.get(side.other()).about(unit.about).is_some();
+            let in_base = self.rows.base.about(unit.about);
             match self.fates.of(entry) {
-                Fate::Gone if self.has_comments_of_base(side, unit) => {}
+                Fate::Gone if self.has_comments_of_base(side, unit, base) => {}
                 Fate::Gone | Fate::Clash => return None,
-                Fate::Kept(_) if !elsewhere && there(Side::Base).is_none() => wanted.push(*unit),
+                Fate::Kept(_) if !elsewhere && in_base.is_none() => wanted.push(*unit),
                 // Moved by the other side: it stands there, if it is unchanged here.
-                Fate::Kept(_) if elsewhere && there(Side::Base).is_some_and(is_here) => {
+                Fate::Kept(_) if elsewhere && base.unit(unit.about).is_some() => {
                     let mark =
                         |side: Side, at: usize| self.rows.get(side).row(at).map(|row| row.mark);
-                    let unchanged = mark(side, unit.row?) == mark(Side::Base, there(Side::Base)?);
-                    if !unchanged || !self.has_comments_of_base(side, unit) {
+                    let unchanged = mark(side, unit.row?) == mark(Side::Base, in_base?);
+                    if !unchanged || !self.has_comments_of_base(side, unit, base) {
                         return None;
                     }
                 }
@@ -399,19 +377,16 @@ impl Weaver<'_> {
     }
 
     /// Whether the comments above a unit are those that the base has above it.
-    fn has_comments_of_base(&self, side: Side, unit: &Unit) -> bool {
-        let Some(place) = self.rows.base.about(unit.about) else {
-            return unit.above.is_empty();
-        };
-        let is_comment = |row: &usize| {
-            let about = self.rows.base.row(*row).map(|row| row.about);
-            matches!(about, Some(About::Comment | About::Blank | About::Other))
-        };
-        let count = (0..place).rev().take_while(is_comment).count();
-        let above = self.marks(side, &unit.above);
-        let base: Vec<usize> = (place - count..place).collect();
-        // The unit may begin behind some of them, which stay.
-        self.marks(Side::Base, &base).ends_with(&above)
+    fn has_comments_of_base(&self, side: Side, unit: &Unit, base: &Part<'_>) -> bool {
+        let base = self.in_base(unit.about, base);
+        let base = base.as_ref().map_or(&[][..], |unit| &unit.above);
+        self.marks(side, &unit.above) == self.marks(Side::Base, base)
+    }
+
+    /// A unit of the base, wherever that has it.
+    fn in_base<'u>(&self, about: About, base: &Part<'u>) -> Option<Cow<'u, Unit>> {
+        let elsewhere = || Unit::of(&self.rows.base, about).map(Cow::Owned);
+        base.unit(about).map(Cow::Borrowed).or_else(elsewhere)
     }
 
     fn marks(&self, side: Side, rows: &[usize]) -> Vec<u64> {
@@ -448,6 +423,18 @@ impl Weaver<'_> {
                 .map(|row| Piece::Row(side, row)),
         );
         Some(())
+    }
+}
+
+/// What the base has in a part.
+struct Part<'u> {
+    units: &'u [Unit],
+    places: &'u HashMap<About, usize>,
+}
+
+impl<'u> Part<'u> {
+    fn unit(&self, about: About) -> Option<&'u Unit> {
+        self.places.get(&about).and_then(|at| self.units.get(*at))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sops_rs::document::{Document, Step};
 use sops_rs::format::{Format, MAX_DEPTH};
 use sops_rs::node::ScanError;
+use sops_rs::ops::merge::plaintext::{Base, merge};
 use sops_rs::selection::RuleKind;
 
 use crate::fuzz::roundtrip::{Counter, Rule, metadata, open, roundtrip, seal};
@@ -177,5 +178,31 @@ fn long_runs_of_one_character_cost_no_more_than_their_length() {
                 });
             }
         }
+    }
+}
+
+/// Two versions in which everything has moved, been edited or been added, in one place and in many.
+#[test]
+fn merges_cost_no_more_than_their_length() {
+    const COUNT: usize = 10_000;
+    let line = |key: usize, value: &str| format!("# about {key}\nkey{key}: {value}\n\n");
+    let lines = |keys: &mut dyn Iterator<Item = usize>, value: &str| -> String {
+        keys.map(|key| line(key, value)).collect()
+    };
+    let base = lines(&mut (0..COUNT), "1");
+    let reversed = lines(&mut (0..COUNT).rev(), "1");
+    let rotated = lines(&mut (COUNT / 2..COUNT).chain(0..COUNT / 2), "2");
+    let edited: String = (0..COUNT)
+        .map(|key| line(key, "1") + &line(key + COUNT, "3"))
+        .collect();
+    let uncommented = base.replace("# about", "#");
+    let thinned = lines(&mut (0..COUNT).filter(|key| key % 3 != 0), "1");
+    let other = lines(&mut (COUNT..2 * COUNT), "1");
+    let versions = [&reversed, &rotated, &edited, &uncommented, &thinned, &other];
+    let base = Document::parse(Format::Yaml, &base).unwrap();
+    for pair in versions.windows(2) {
+        let [ours, theirs] =
+            [pair[0], pair[1]].map(|text| Document::parse(Format::Yaml, text).unwrap());
+        soon("merging", || merge(Base::Known(&base), &ours, &theirs));
     }
 }

@@ -16,6 +16,7 @@ mod entropy;
 mod exit;
 mod filestatus;
 mod git;
+mod gpg;
 mod identities;
 mod init;
 mod io;

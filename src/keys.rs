@@ -5,6 +5,8 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+#[cfg(feature = "pgp")]
+pub mod pgp;
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -33,6 +35,9 @@ pub(crate) struct Context {
     colour: bool,
     /// Whether nobody is to be asked for a passphrase, though there may be a terminal.
     quiet: bool,
+    /// The name of the terminal, if any standard stream but the output is one.
+    #[cfg_attr(not(feature = "pgp"), expect(dead_code, reason = "only gpg is told"))]
+    terminal: Option<OsString>,
 }
 
 impl Context {
@@ -49,6 +54,7 @@ impl Context {
             }),
             interactive: stdin.is_terminal() && stderr.is_terminal(),
             quiet: false,
+            terminal: terminal_name(&stdin).or_else(|| terminal_name(&stderr)),
             colour: anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never,
             stdin: Some(Box::new(stdin.lock())),
             stdout: Box::new(io::stdout()),
@@ -105,6 +111,12 @@ impl Context {
     /// Whether nobody is to be asked for a passphrase.
     pub(crate) fn asks_nobody(&self) -> bool {
         self.quiet
+    }
+
+    /// The name of this process's terminal, for programs that are to ask on it.
+    #[cfg(feature = "pgp")]
+    pub(crate) fn terminal(&self) -> Option<&OsStr> {
+        self.terminal.as_deref()
     }
 
     /// The present instant.
@@ -189,6 +201,11 @@ impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Context(…)")
     }
+}
+
+fn terminal_name(stream: impl AsFd) -> Option<OsString> {
+    let name = rustix::termios::ttyname(stream, Vec::new()).ok()?;
+    Some(OsString::from_vec(name.into_bytes()))
 }
 
 /// Bytes drawn from the system at a time: a file of many values should not cost a system call for each.
@@ -302,6 +319,7 @@ pub(crate) mod testing {
             interactive: false,
             colour: false,
             quiet: false,
+            terminal: None,
         };
         (context, stdout, stderr)
     }

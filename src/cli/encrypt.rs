@@ -21,6 +21,7 @@ use super::context::Context;
 use super::creation::{Creation, decide};
 use super::entropy::Entropy;
 use super::exit::Exit;
+use super::gpg;
 use super::io::{self, Input, Privacy};
 use super::report::Failure;
 use super::sealed::{Sealed, Source, outcome};
@@ -470,9 +471,13 @@ pub(crate) fn not_wrapped(error: &NotWrapped) -> Failure {
     let NotWrapped::Recipients(attempts) = error else {
         return failure;
     };
-    attempts.iter().fold(failure, |failure, attempt| {
+    let failure = attempts.iter().fold(failure, |failure, attempt| {
         failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)))
-    })
+    });
+    match attempts.iter().find_map(gpg::advice) {
+        Some(advice) => failure.hint(advice),
+        None => failure,
+    }
 }
 
 /// Says what the user may not expect.

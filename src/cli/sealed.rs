@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::args::IdentityArgs;
 use super::context::Context;
 use super::exit::Exit;
+use super::gpg;
 use super::identities::Places;
 use super::io::{self, Input};
 use super::report::Failure;
@@ -333,7 +334,9 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
         }
         for attempt in group {
             let outcome = match attempt.outcome {
-                Outcome::NotMine if nothing_to_try => "you have no identity to try".to_owned(),
+                Outcome::NotMine if nothing_to_try && attempt.kind == RecipientKind::Age => {
+                    "you have no identity to try".to_owned()
+                }
                 _ => outcome(attempt),
             };
             failure = failure.detail(format!("{}  {outcome}", attempt.identity));
@@ -342,8 +345,10 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
     if let Some(combining) = &error.combining {
         failure = failure.detail(format!("the shares do not fit together: {combining}"));
     }
+    let mut attempts = error.groups.iter().flatten();
     let empty = places.looked_in();
-    if !empty.is_empty() {
+    // Nobody cares for identities of age where there is nothing to use them on.
+    if !empty.is_empty() && attempts.any(|attempt| attempt.kind == RecipientKind::Age) {
         failure = failure.detail(format!("no identity in {}", empty.join(", ")));
     }
     failure.hint(remedy(error, places))
@@ -355,12 +360,17 @@ fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
     let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
     let supported = |attempt: &Attempt| !matches!(attempt.outcome, Outcome::NoService { .. });
     let ssh = |attempt: &Attempt| attempt.identity.starts_with("ssh-");
-    if attempts().any(failed) {
+    let pgp = |attempt: &Attempt| attempt.kind == RecipientKind::Pgp;
+    if let Some(advice) = attempts().find_map(gpg::advice) {
+        advice
+    } else if attempts().any(failed) {
         "correct what failed above, or ask someone who can open the file to add you"
     } else if !attempts().any(supported) {
         "open it with SOPS itself, and add an age recipient: `sops rotate -i --add-age age1… FILE`"
     } else if attempts().filter(|attempt| supported(attempt)).all(ssh) {
         "set SOPS_AGE_SSH_PRIVATE_KEY_FILE to the private key of a recipient listed above"
+    } else if attempts().filter(|attempt| supported(attempt)).all(pgp) {
+        "import the secret key of a recipient listed above into gpg, or ask its owner to add you"
     } else if places.found_any() {
         "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you"
     } else {
@@ -372,6 +382,9 @@ fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
 pub(crate) fn outcome(attempt: &Attempt) -> String {
     match &attempt.outcome {
         Outcome::Done => "opened".to_owned(),
+        Outcome::NotMine if attempt.kind == RecipientKind::Pgp => {
+            "gpg has no secret key for it".to_owned()
+        }
         Outcome::NotMine => "none of your identities fits".to_owned(),
         Outcome::Failed(error) => {
             let mut text = format!("failed: {error}");

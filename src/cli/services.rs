@@ -9,6 +9,8 @@ use sops_rs::keys::KeyService;
 use sops_rs::keys::age::{AgeService, NoPrompt, Prompt};
 
 use super::context::Context;
+#[cfg(feature = "pgp")]
+use super::gpg;
 use super::identities::{Places, System, Terminal};
 
 /// The key services of this user.
@@ -27,8 +29,11 @@ impl Services {
         } else {
             Arc::new(Terminal)
         };
-        let all: Vec<Box<dyn KeyService>> =
-            vec![Box::new(AgeService::new(places.sources(), prompt))];
+        let all: Vec<Box<dyn KeyService>> = vec![
+            Box::new(AgeService::new(places.sources(), prompt)),
+            #[cfg(feature = "pgp")]
+            Box::new(gpg::service(context)),
+        ];
         Self { all, places }
     }
 

@@ -22,7 +22,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     location: Option<Box<Location>>,
     details: Vec<String>,
-    hint: Option<String>,
+    /// One thing to do about it.
+    pub(crate) hint: Option<String>,
 }
 
 /// A place in a file.

@@ -136,6 +136,24 @@ impl PgpService {
         run(&self.0, &with_status, input, limit)
     }
 
+    /// Encrypts as SOPS does, but nobody is asked whether a key is to be trusted, and none is made trusted: gpg writes
+    /// down what SOPS's `--trusted-key` says, and from then on that key may vouch for others.
+    fn encrypt(&self, recipient: &str, key: &DataKey, trust: &[&str]) -> Result<Ran, GpgProblem> {
+        let mut arguments = vec!["--batch", "--no-tty", "--no-default-recipient", "--yes"];
+        arguments.extend(["--encrypt", "-a", "-r", recipient, "--no-encrypt-to"]);
+        arguments.extend(trust);
+        self.gpg(&arguments, key.expose(), MAX_MESSAGE_LEN)
+    }
+
+    /// Why nothing was encrypted for `recipient`; `None` if it was.
+    fn refusal(&self, ran: &Ran, recipient: &str) -> Option<GpgProblem> {
+        if ran.status.success() {
+            return None;
+        }
+        let said = refused_to_wrap(&Said::parse(&ran.messages), ran.status);
+        Some(said.unwrap_or_else(|| self.why_unusable(recipient)))
+    }
+
     /// Why the key of `recipient` cannot be used, by the list that gpg makes for machines.
     fn why_unusable(&self, recipient: &str) -> GpgProblem {
         let arguments = [
@@ -165,17 +183,13 @@ impl KeyService for PgpService {
         // A file may name what a config may not, such as an option.
         Recipient::parse_pgp(fingerprint)
             .map_err(|error| KeyError::new("not a valid OpenPGP recipient").because(error))?;
-        // What SOPS calls, but nobody is asked whether a key is to be trusted.
-        let mut arguments = vec!["--batch", "--no-tty", "--no-default-recipient", "--yes"];
-        arguments.extend(["--encrypt", "-a", "-r", fingerprint, "--no-encrypt-to"]);
-        if names_one_key(fingerprint) {
-            // SOPS says `--trusted-key`, which gpg writes down for good: the key could then vouch for others.
-            arguments.extend(["--trust-model", "always"]);
+        let mut ran = self.encrypt(fingerprint, key, &[])?;
+        let mut problem = self.refusal(&ran, fingerprint);
+        if problem == Some(GpgProblem::NotTrusted) && names_one_key(fingerprint) {
+            ran = self.encrypt(fingerprint, key, &["--trust-model", "always"])?;
+            problem = self.refusal(&ran, fingerprint);
         }
-        let ran = self.gpg(&arguments, key.expose(), MAX_MESSAGE_LEN)?;
-        if !ran.status.success() {
-            let problem = refused_to_wrap(&Said::parse(&ran.messages), ran.status)
-                .unwrap_or_else(|| self.why_unusable(fingerprint));
+        if let Some(problem) = problem {
             return Err(problem.into());
         }
         let armored = std::str::from_utf8(&ran.output).map(str::trim_ascii);

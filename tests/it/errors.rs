@@ -597,16 +597,15 @@ hint: set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one 
 }
 
 #[test]
-fn a_file_for_openpgp_alone() {
-    let world = World::with_identity("alice");
+fn a_file_for_openpgp_and_no_gpg() {
+    let world = World::with_identity("alice").set("SOPS_GPG_EXEC", "absent-gpg");
     let message = world.fails(128, ["decrypt", &sealed("pgp-rsa.yaml")]);
     assert_message(
         without_folder(message),
         str![[r#"
 sops-rs: error: no identity could open `[PROJECT]/testdata/sops/3.13.2/sealed/pgp-rsa.yaml`
-  F93F442F5E7B3C6014CB08F9ECE6CFBB11EC8F34  not tried: keys of type `pgp` are not supported in this version
-  no identity in SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, SOPS_AGE_KEY, SOPS_AGE_KEY_CMD
-hint: open it with SOPS itself, and add an age recipient: `sops rotate -i --add-age age1… FILE`
+  F93F442F5E7B3C6014CB08F9ECE6CFBB11EC8F34  failed: gpg: there is no program `absent-gpg`; SOPS_GPG_EXEC can name another
+hint: correct what failed above, or ask someone who can open the file to add you
 
 "#]],
     );

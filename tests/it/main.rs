@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod atomic;
 #[cfg(test)]
+mod backends;
+#[cfg(test)]
 #[path = "../../benches/corpus.rs"]
 mod bench_corpus;
 #[cfg(test)]

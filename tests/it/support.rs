@@ -1,5 +1,7 @@
 //! What the tests share: a world of its own for every test, with a home, a work folder, and the real program.
 
+pub(crate) mod gnupg;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -65,6 +65,9 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
                 .replace(&format!("`{}`", source.name), "this file");
             let reason = escaped(&message).into_owned();
             context.print(format!("# sops-rs: cannot decrypt: {reason}\n").as_bytes())?;
+            if let Some(hint) = &failure.hint {
+                context.print(format!("# hint: {}\n", escaped(hint)).as_bytes())?;
+            }
             context.print(&source.bytes)?;
         }
     }

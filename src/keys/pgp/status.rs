@@ -93,7 +93,7 @@ impl<'a> Said<'a> {
     fn other(&self, status: ExitStatus) -> GpgProblem {
         GpgProblem::Other(
             self.last
-                .map_or_else(|| format!("it failed ({status})"), shortened),
+                .map_or_else(|| format!("it ended with {status}"), shortened),
         )
     }
 }

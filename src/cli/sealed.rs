@@ -359,12 +359,22 @@ fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
     let attempts = || error.groups.iter().flatten();
     let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
     let supported = |attempt: &Attempt| !matches!(attempt.outcome, Outcome::NoService { .. });
+    let needs_feature = |attempt: &Attempt| {
+        matches!(
+            attempt.outcome,
+            Outcome::NoService {
+                missing_feature: Some(_)
+            }
+        )
+    };
     let ssh = |attempt: &Attempt| attempt.identity.starts_with("ssh-");
     let pgp = |attempt: &Attempt| attempt.kind == RecipientKind::Pgp;
     if let Some(advice) = attempts().find_map(gpg::advice) {
         advice
     } else if attempts().any(failed) {
         "correct what failed above, or ask someone who can open the file to add you"
+    } else if !attempts().any(supported) && attempts().any(needs_feature) {
+        "use a build of this program with the feature named above, or open it with SOPS itself"
     } else if !attempts().any(supported) {
         "open it with SOPS itself, and add an age recipient: `sops rotate -i --add-age age1… FILE`"
     } else if attempts().filter(|attempt| supported(attempt)).all(ssh) {
@@ -411,3 +421,6 @@ pub(crate) fn outcome(attempt: &Attempt) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

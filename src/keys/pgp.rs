@@ -234,3 +234,6 @@ fn names_one_key(recipient: &str) -> bool {
     let digits = digits.strip_prefix("0x").unwrap_or(digits);
     digits.len() >= 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+#[cfg(feature = "aws")]
+pub mod aws_kms;
+#[cfg(feature = "online")]
+mod online;
 #[cfg(feature = "pgp")]
 pub mod pgp;
 
@@ -46,6 +50,7 @@ pub trait KeyService: Send + Sync {
 pub struct KeyError {
     message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    needs_login: bool,
 }
 
 impl KeyError {
@@ -55,6 +60,7 @@ impl KeyError {
         Self {
             message: message.into(),
             source: None,
+            needs_login: false,
         }
     }
 
@@ -63,6 +69,15 @@ impl KeyError {
     pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             source: Some(Arc::new(source)),
+            ..self
+        }
+    }
+
+    /// The same error, to be overcome by logging in, or as somebody else.
+    #[must_use]
+    pub fn needing_login(self) -> Self {
+        Self {
+            needs_login: true,
             ..self
         }
     }
@@ -102,6 +117,14 @@ pub struct Attempt {
     pub kind: RecipientKind,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+impl Attempt {
+    /// Whether it failed because the back end does not know the user, or does not let this user use the key.
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(error) if error.needs_login)
+    }
 }
 
 /// What came of an [`Attempt`].

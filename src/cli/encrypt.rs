@@ -21,10 +21,9 @@ use super::context::Context;
 use super::creation::{Creation, decide};
 use super::entropy::Entropy;
 use super::exit::Exit;
-use super::gpg;
 use super::io::{self, Input, Privacy};
 use super::report::Failure;
-use super::sealed::{Sealed, Source, outcome};
+use super::sealed::{Sealed, Source, advice, outcome};
 use super::services::Services;
 use super::target::{Target, known_path, same_format};
 
@@ -474,7 +473,7 @@ pub(crate) fn not_wrapped(error: &NotWrapped) -> Failure {
     let failure = attempts.iter().fold(failure, |failure, attempt| {
         failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)))
     });
-    match attempts.iter().find_map(gpg::advice) {
+    match attempts.iter().find_map(advice) {
         Some(advice) => failure.hint(advice),
         None => failure,
     }

@@ -369,7 +369,7 @@ fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
     };
     let ssh = |attempt: &Attempt| attempt.identity.starts_with("ssh-");
     let pgp = |attempt: &Attempt| attempt.kind == RecipientKind::Pgp;
-    if let Some(advice) = attempts().find_map(gpg::advice) {
+    if let Some(advice) = attempts().find_map(advice) {
         advice
     } else if attempts().any(failed) {
         "correct what failed above, or ask someone who can open the file to add you"
@@ -385,6 +385,21 @@ fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
         "set SOPS_AGE_KEY_FILE to the key file of someone listed above, or ask one of them to add you"
     } else {
         "set SOPS_AGE_KEY_FILE to your key file, or make an identity with `sops-rs init` and ask someone listed above to add it"
+    }
+}
+
+/// What to do about one attempt that failed, if its service says enough to tell.
+pub(crate) fn advice(attempt: &Attempt) -> Option<&'static str> {
+    gpg::advice(attempt).or_else(|| attempt.needs_login().then(|| login(attempt.kind)))
+}
+
+/// How to log in to the back end of a kind.
+fn login(kind: RecipientKind) -> &'static str {
+    match kind {
+        RecipientKind::Kms => {
+            "log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the key; `aws sts get-caller-identity` says who you are"
+        }
+        _ => "log in as somebody who may use the key",
     }
 }
 

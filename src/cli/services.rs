@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use sops_rs::keys::KeyService;
 use sops_rs::keys::age::{AgeService, NoPrompt, Prompt};
+#[cfg(feature = "aws")]
+use sops_rs::keys::aws_kms::AwsKms;
 
 use super::context::Context;
 #[cfg(feature = "pgp")]
@@ -33,6 +35,8 @@ impl Services {
             Box::new(AgeService::new(places.sources(), prompt)),
             #[cfg(feature = "pgp")]
             Box::new(gpg::service(context)),
+            #[cfg(feature = "aws")]
+            Box::new(AwsKms::new(&host_name())),
         ];
         Self { all, places }
     }
@@ -46,4 +50,11 @@ impl Services {
     pub(crate) fn places(&self) -> &Places {
         &self.places
     }
+}
+
+/// The name of this machine.
+#[cfg(feature = "aws")]
+fn host_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }

@@ -1,0 +1,219 @@
+//! Why KMS, or a login on the way to it, did not do what it was asked: the typed errors of the SDK in our words.
+//!
+//! Knows the error codes of the APIs of KMS and STS. Decides nothing about what to try next.
+
+use std::error::Error;
+
+use aws_config::imds::client::error::ImdsError;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kms::error::{ConnectorError, ErrorMetadata, ProvideErrorMetadata, SdkError};
+
+use super::login::Login;
+use crate::keys::KeyError;
+
+/// What is worth saying of a cause, in characters: AWS is brief, proxies answer with whole pages.
+const MAX_REASON: usize = 400;
+
+/// Puts errors of one login into words.
+pub(super) struct Explainer<'a> {
+    login: &'a Login,
+}
+
+impl<'a> Explainer<'a> {
+    pub(super) fn new(login: &'a Login) -> Self {
+        Self { login }
+    }
+
+    /// Why a request failed.
+    pub(super) fn explain<E>(&self, error: &SdkError<E>) -> KeyError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if let Some(credentials) = innermost::<CredentialsError>(error) {
+            return self.no_login(credentials, error);
+        }
+        match error {
+            SdkError::ServiceError(context) => self.refusal(context.err().meta()),
+            SdkError::TimeoutError(_) => {
+                KeyError::new(format!("{} did not answer in time", self.server()))
+            }
+            SdkError::DispatchFailure(_) => KeyError::new(format!(
+                "{} cannot be reached: {}",
+                self.server(),
+                root(error)
+            )),
+            SdkError::ResponseError(_) => KeyError::new(format!(
+                "the answer of {} cannot be read: {}",
+                self.server(),
+                root(error)
+            )),
+            other => KeyError::new(format!("AWS KMS cannot be asked: {}", root(other))),
+        }
+    }
+
+    /// Who was asked.
+    fn server(&self) -> String {
+        let region = &self.login.access.region;
+        if self.login.elsewhere {
+            format!("AWS KMS in {region}, at the address of AWS_ENDPOINT_URL or your AWS config,")
+        } else {
+            format!("AWS KMS in {region}")
+        }
+    }
+
+    /// KMS answered, and the answer is no.
+    fn refusal(&self, answer: &ErrorMetadata) -> KeyError {
+        let code = answer.code().unwrap_or("an error without a code");
+        let (meaning, login) = meaning(code);
+        let meaning = meaning.map_or_else(|| format!("AWS KMS answered {code}"), str::to_owned);
+        let text = match answer.message().map(tidied).filter(|said| !said.is_empty()) {
+            Some(said) => format!("{meaning}: {said}"),
+            None => meaning,
+        };
+        if login {
+            KeyError::new(text + &self.about_profile()).needing_login()
+        } else {
+            KeyError::new(text)
+        }
+    }
+
+    /// There are no credentials, for the reason that `credentials` gives.
+    fn no_login(&self, credentials: &CredentialsError, error: &(dyn Error + 'static)) -> KeyError {
+        let unreachable = innermost::<ConnectorError>(error)
+            .is_some_and(|error| error.is_io() || error.is_timeout());
+        let reason = match (innermost::<ErrorMetadata>(error), credentials.source()) {
+            (Some(answer), _) => refused_login(answer),
+            (None, Some(cause)) if !unreachable => one_line(cause),
+            (None, _) => root(error),
+        };
+        let role = &self.login.access.role;
+        let text = if matches!(credentials, CredentialsError::CredentialsNotLoaded(_)) {
+            self.nothing_found()
+        } else if innermost::<ImdsError>(error).is_some() {
+            // It is asked last.
+            format!("{} ({reason})", self.nothing_found())
+        } else if role.is_empty() {
+            format!("the AWS credentials cannot be had: {reason}")
+        } else {
+            format!("the role {role} cannot be assumed: {reason}")
+        };
+        let failure = KeyError::new(text + &self.about_profile());
+        if unreachable {
+            failure
+        } else {
+            failure.needing_login()
+        }
+    }
+
+    /// Where credentials were looked for, in vain.
+    fn nothing_found(&self) -> String {
+        let Login {
+            access,
+            no_such_profile,
+            ..
+        } = self.login;
+        if access.profile.is_empty() || *no_such_profile {
+            "no AWS credentials: none in AWS_ACCESS_KEY_ID, the AWS config, AWS_WEB_IDENTITY_TOKEN_FILE, \
+             the container or the EC2 instance"
+                .to_owned()
+        } else {
+            format!(
+                "no AWS credentials: there are none in the profile `{}`",
+                access.profile
+            )
+        }
+    }
+
+    /// That the profile of the recipient is not there, if it is not.
+    fn about_profile(&self) -> String {
+        if self.login.no_such_profile {
+            let profile = &self.login.access.profile;
+            format!(
+                " (your AWS config has no profile `{profile}`, which the file names, so your default was used)"
+            )
+        } else {
+            String::new()
+        }
+    }
+}
+
+/// What an error code of KMS means, and whether another login would help.
+fn meaning(code: &str) -> (Option<&'static str>, bool) {
+    let login = |meaning| (Some(meaning), true);
+    let other = |meaning| (Some(meaning), false);
+    match code {
+        "AccessDeniedException" | "AccessDenied" => login("access denied"),
+        "ExpiredTokenException" | "ExpiredToken" => login("the AWS credentials have expired"),
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch" => login("AWS does not accept the credentials"),
+        "NotFoundException" => other("AWS KMS has no such key"),
+        "DisabledException" => other("the key is disabled"),
+        "KMSInvalidStateException" => other("the key is in a state in which it cannot be used"),
+        "InvalidCiphertextException" => other(
+            "the wrapped key does not fit: it was changed, or wrapped by another key or with another encryption context",
+        ),
+        "IncorrectKeyException" => other("the wrapped key was wrapped by another key"),
+        "InvalidKeyUsageException" => other("the key is not one for encryption"),
+        "ThrottlingException"
+        | "Throttling"
+        | "LimitExceededException"
+        | "RequestLimitExceeded" => other("AWS KMS has too many requests, also after retries"),
+        "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
+            other("AWS KMS cannot use the key at the moment")
+        }
+        _ => (None, false),
+    }
+}
+
+/// What the API that hands out credentials answered.
+fn refused_login(answer: &ErrorMetadata) -> String {
+    let parts = [answer.code().map(tidied), answer.message().map(tidied)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(": ")
+}
+
+/// The cause of this type that stands deepest in the chain.
+fn innermost<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut found = None;
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        found = cause.downcast_ref::<T>().or(found);
+        next = cause.source();
+    }
+    found
+}
+
+/// What the deepest cause says: those above it only say that something failed.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    tidied(&deepest.to_string())
+}
+
+/// An error and all its causes on one line.
+pub(super) fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    tidied(&text)
+}
+
+/// A text of others in our style: one line, no full stop, not too long.
+fn tidied(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    let line = line.trim_end_matches('.');
+    if line.chars().count() <= MAX_REASON {
+        return line.to_owned();
+    }
+    let start: String = line.chars().take(MAX_REASON).collect();
+    format!("{start}…")
+}

@@ -1,0 +1,134 @@
+//! How the user becomes somebody that KMS knows: the SDK's own variables and files, the profile and the role of a
+//! recipient.
+//!
+//! Reads the user's AWS config, never more of it than whether a profile exists. Credentials stay inside the SDK, which
+//! asks for them when the first request is sent, and keeps them while they are valid.
+
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::SharedCredentialsProvider;
+use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::ServiceConfigKey;
+
+use super::explain::one_line;
+use crate::keys::KeyError;
+
+/// How long a server may take to answer the telephone.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long one try of one request may take.
+const TRY: Duration = Duration::from_secs(10);
+
+/// How long a request may take with all its retries.
+const REQUEST: Duration = Duration::from_secs(25);
+
+/// Everything that a login depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Access {
+    /// Profile that the recipient names; empty if none.
+    pub(super) profile: String,
+    /// ARN of the role to assume; empty if none.
+    pub(super) role: String,
+    /// Region of the key.
+    pub(super) region: String,
+}
+
+/// A way to ask KMS.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) client: Client,
+    pub(super) access: Access,
+    /// The recipient names a profile that this user does not have.
+    pub(super) no_such_profile: bool,
+    /// The user has KMS somewhere else than AWS has it.
+    pub(super) elsewhere: bool,
+}
+
+/// Prepares a login: reads the AWS config, sends nothing.
+///
+/// The profile of a recipient is a hint, since it was the one of whoever added the key: it counts if this user has one of
+/// that name, and then before everything else, as in SOPS; if not, the user's own default does.
+///
+/// # Errors
+///
+/// If the AWS config cannot be read.
+pub(super) async fn prepare(access: &Access, session_name: &str) -> Result<Login, KeyError> {
+    let region = Region::new(access.region.clone());
+    let known = access.profile.is_empty() || has_profile(&access.profile).await?;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .timeout_config(timeouts());
+    if known && !access.profile.is_empty() {
+        let provider = ProviderConfig::without_region().with_region(Some(region.clone()));
+        let credentials = ProfileFileCredentialsProvider::builder()
+            .configure(&provider.with_timeout_config(timeouts()))
+            .profile_name(&access.profile)
+            .build();
+        loader = loader
+            .profile_name(&access.profile)
+            .credentials_provider(credentials);
+    }
+    let mut config = loader.load().await;
+    if !access.role.is_empty() {
+        config = assume(config, &access.role, session_name).await;
+    }
+    Ok(Login {
+        client: Client::new(&config),
+        access: access.clone(),
+        no_such_profile: !known,
+        elsewhere: is_elsewhere(&config),
+    })
+}
+
+/// The same, as somebody who has taken on `role`.
+async fn assume(config: SdkConfig, role: &str, session_name: &str) -> SdkConfig {
+    let provider = AssumeRoleProvider::builder(role)
+        .session_name(session_name)
+        .configure(&config)
+        .build()
+        .await;
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(TRY)
+        .operation_timeout(REQUEST)
+        .build()
+}
+
+/// Whether a variable or the AWS config gives KMS another address.
+fn is_elsewhere(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder()
+        .service_id("KMS")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let url = || config.service_config()?.load_config(key.ok()?);
+    url().is_some()
+}
+
+/// Whether the AWS config of this user has a profile of this name.
+async fn has_profile(name: &str) -> Result<bool, KeyError> {
+    let usual = Default::default();
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &usual, None).await;
+    match profiles {
+        Ok(profiles) => Ok(profiles.get_profile(name).is_some()),
+        Err(error) => {
+            let reason = one_line(&error);
+            Err(KeyError::new(format!(
+                "the AWS config cannot be read: {reason}"
+            )))
+        }
+    }
+}

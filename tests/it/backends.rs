@@ -1,6 +1,7 @@
 //! Back ends of keys, proved on the real programs and servers behind them.
 
 mod age;
+mod aws;
 mod groups;
 mod pgp;
 

@@ -47,7 +47,9 @@ const PLAIN: [(&str, &str); 5] = [
 
 /// A world with alice's identity and a config for all files.
 fn world() -> World {
-    let world = World::with_identity("alice").set("SOPS_EDITOR", "true");
+    let world = World::with_identity("alice")
+        .set("SOPS_EDITOR", "true")
+        .set("AWS_EC2_METADATA_DISABLED", "true");
     world.write(
         ".sops-rs.yaml",
         format!("creation_rules:\n  - age: {ALICE}\n"),

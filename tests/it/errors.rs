@@ -261,12 +261,12 @@ hint: copy it again from its owner; `sops-rs init` shows everybody their own
 fn a_recipient_of_a_kind_that_is_not_there_yet() {
     let world = World::new();
     world.write("db.yaml", "a: b\n");
-    let arn = "arn:aws:kms:eu-west-1:111122223333:key/1";
+    let key = "ru-moscow-1:7a1b2c3d";
     assert_message(
-        world.fails(1, ["encrypt", "--kms", arn, "--age", ALICE, "db.yaml"]),
+        world.fails(1, ["encrypt", "--hckms", key, "--age", ALICE, "db.yaml"]),
         str![[r#"
 sops-rs: error: could not generate data key: could not wrap the data key for every recipient
-  arn:aws:kms:eu-west-1:111122223333:key/1  not tried: keys of type `kms` are not supported in this version
+  ru-moscow-1:7a1b2c3d  not tried: keys of type `hckms` are not supported in this version
 
 "#]],
     );

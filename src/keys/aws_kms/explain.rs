@@ -33,7 +33,14 @@ impl<'a> Explainer<'a> {
             return self.no_login(credentials, error);
         }
         match error {
-            SdkError::ServiceError(context) => self.refusal(context.err().meta()),
+            SdkError::ServiceError(context) => match context.err().code() {
+                Some(code) => self.refusal(code, context.err().message()),
+                None => KeyError::new(format!(
+                    "{} answered with HTTP status {} and not as KMS does",
+                    self.server(),
+                    context.raw().status().as_u16()
+                )),
+            },
             SdkError::TimeoutError(_) => {
                 KeyError::new(format!("{} did not answer in time", self.server()))
             }
@@ -62,11 +69,13 @@ impl<'a> Explainer<'a> {
     }
 
     /// KMS answered, and the answer is no.
-    fn refusal(&self, answer: &ErrorMetadata) -> KeyError {
-        let code = answer.code().unwrap_or("an error without a code");
+    fn refusal(&self, code: &str, message: Option<&str>) -> KeyError {
         let (meaning, login) = meaning(code);
-        let meaning = meaning.map_or_else(|| format!("AWS KMS answered {code}"), str::to_owned);
-        let text = match answer.message().map(tidied).filter(|said| !said.is_empty()) {
+        let meaning = meaning.map_or_else(
+            || format!("AWS KMS answered {}", tidied(code)),
+            str::to_owned,
+        );
+        let text = match message.map(tidied).filter(|said| !said.is_empty()) {
             Some(said) => format!("{meaning}: {said}"),
             None => meaning,
         };
@@ -91,7 +100,7 @@ impl<'a> Explainer<'a> {
             self.nothing_found()
         } else if innermost::<ImdsError>(error).is_some() {
             // It is asked last.
-            format!("{} ({reason})", self.nothing_found())
+            format!("{} ({})", self.nothing_found(), root(error))
         } else if role.is_empty() {
             format!("the AWS credentials cannot be had: {reason}")
         } else {
@@ -154,7 +163,7 @@ fn meaning(code: &str) -> (Option<&'static str>, bool) {
         "InvalidCiphertextException" => other(
             "the wrapped key does not fit: it was changed, or wrapped by another key or with another encryption context",
         ),
-        "IncorrectKeyException" => other("the wrapped key was wrapped by another key"),
+        "IncorrectKeyException" => other("the data key was wrapped by another key"),
         "InvalidKeyUsageException" => other("the key is not one for encryption"),
         "ThrottlingException"
         | "Throttling"

@@ -4,6 +4,8 @@
 //! editors, exit codes and prose; it reaches the library through its public API alone.
 
 mod args;
+#[cfg(feature = "azure")]
+mod azure;
 mod context;
 mod creation;
 mod decrypt;

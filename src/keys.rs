@@ -7,6 +7,8 @@
 pub mod age;
 #[cfg(feature = "aws")]
 pub mod aws_kms;
+#[cfg(feature = "azure")]
+pub mod azure_kv;
 #[cfg(feature = "online")]
 mod online;
 #[cfg(feature = "pgp")]
@@ -29,6 +31,16 @@ pub const DEFAULT_ORDER: [RecipientKind; 2] = [RecipientKind::Age, RecipientKind
 pub trait KeyService: Send + Sync {
     /// Whether this service can do anything for `recipient`.
     fn handles(&self, recipient: &Recipient) -> bool;
+
+    /// The recipient with what its name leaves open, such as the version of a key. `Ok(None)` means: nothing is open. Asked
+    /// before [`Self::wrap`]; what comes back is what the file will name.
+    ///
+    /// # Errors
+    ///
+    /// If the back end had to be asked and did not answer.
+    fn resolve(&self, _recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
+        Ok(None)
+    }
 
     /// Wraps `key`, in the spelling that the file holds as `enc` (spec 10).
     ///
@@ -384,7 +396,7 @@ pub fn wrap_all(
         let mut entries = Vec::with_capacity(group.len());
         for recipient in group {
             match wrap(recipient, share, services) {
-                Ok(enc) => entries.push(entry(recipient, enc, created_at)),
+                Ok((recipient, enc)) => entries.push(entry(recipient, enc, created_at)),
                 Err(attempts) => failures.extend(attempts),
             }
         }
@@ -425,16 +437,21 @@ fn shares(
     }
 }
 
-/// Asks one service after the other to wrap `key`; if none does, what each said.
+/// Asks one service after the other to wrap `key`; if none does, what each said. The recipient comes back resolved.
 fn wrap(
     recipient: &Recipient,
     key: &DataKey,
     services: &[&dyn KeyService],
-) -> Result<String, Vec<Attempt>> {
+) -> Result<(Recipient, String), Vec<Attempt>> {
     let mut attempts = Vec::new();
     for service in services.iter().filter(|service| service.handles(recipient)) {
-        match service.wrap(recipient, key) {
-            Ok(enc) => return Ok(enc),
+        let wrapped = service.resolve(recipient).and_then(|resolved| {
+            let resolved = resolved.unwrap_or_else(|| recipient.clone());
+            let enc = service.wrap(&resolved, key)?;
+            Ok((resolved, enc))
+        });
+        match wrapped {
+            Ok(wrapped) => return Ok(wrapped),
             Err(error) => attempts.push(attempt(recipient, Outcome::Failed(error))),
         }
     }
@@ -444,13 +461,13 @@ fn wrap(
     Err(attempts)
 }
 
-fn entry(recipient: &Recipient, enc: String, created_at: &str) -> WrappedKey {
+fn entry(recipient: Recipient, enc: String, created_at: &str) -> WrappedKey {
     let created_at = match recipient.kind() {
         RecipientKind::Age => "",
         _ => created_at,
     };
     WrappedKey {
-        recipient: recipient.clone(),
+        recipient,
         created_at: created_at.to_owned(),
         enc,
         unknown: Vec::new(),

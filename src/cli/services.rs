@@ -37,6 +37,8 @@ impl Services {
             Box::new(gpg::service(context)),
             #[cfg(feature = "aws")]
             Box::new(AwsKms::new(&host_name())),
+            #[cfg(feature = "azure")]
+            Box::new(super::azure::service(context)),
         ];
         Self { all, places }
     }

@@ -372,6 +372,48 @@ mod wrapping {
         );
     }
 
+    /// A service that completes names: `x` becomes `x/1`.
+    struct Completing(Fake);
+
+    impl KeyService for Completing {
+        fn handles(&self, recipient: &Recipient) -> bool {
+            self.0.handles(recipient)
+        }
+
+        fn resolve(&self, recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
+            match recipient.identity().as_str() {
+                "absent" => Err(KeyError::new("there is no such key")),
+                name if name.contains('/') => Ok(None),
+                name => Ok(Some(gcp(&format!("{name}/1")))),
+            }
+        }
+
+        fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
+            assert!(recipient.identity().contains('/'), "wrapped unresolved");
+            self.0.wrap(recipient, key)
+        }
+
+        fn unwrap(&self, recipient: &Recipient, enc: &str) -> Result<Option<DataKey>, KeyError> {
+            self.0.unwrap(recipient, enc)
+        }
+    }
+
+    #[test]
+    fn the_file_names_what_the_key_was_wrapped_for() {
+        let service = Completing(Fake::new(&KINDS, &[]));
+        let key = DataKey::new(KEY.to_vec());
+        let wrap = |name: &str| {
+            let groups = [vec![gcp(name)]];
+            wrap_all(&groups, 0, &key, "", &[&service], &mut random)
+        };
+        assert_eq!(wrap("x").unwrap()[0][0].recipient, gcp("x/1"));
+        assert_eq!(wrap("x/0").unwrap()[0][0].recipient, gcp("x/0"));
+        let Err(NotWrapped::Recipients(attempts)) = wrap("absent") else {
+            panic!("wrapped")
+        };
+        assert_eq!(told(&attempts), ["absent: failed: there is no such key"]);
+    }
+
     #[test]
     fn a_second_service_may_help_out() {
         let mut first = Fake::new(&KINDS, &[]);

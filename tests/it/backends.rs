@@ -2,6 +2,7 @@
 
 mod age;
 mod aws;
+mod azure;
 mod groups;
 mod pgp;
 

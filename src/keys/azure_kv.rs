@@ -25,7 +25,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 pub use self::credential::AzureSettings;
 
-use self::credential::{Chain, client_options};
+use self::credential::{Chain, ForVault, client_options};
 use self::vault::{KeyName, Vault, is_word};
 use super::online::block_on;
 use super::{KeyError, KeyService};
@@ -49,7 +49,7 @@ pub struct AzureKvService {
 /// What is kept between requests.
 struct Connection {
     http: Arc<dyn HttpClient>,
-    credential: Arc<Chain>,
+    chain: Arc<Chain>,
     clients: HashMap<Vault, Arc<KeyClient>>,
 }
 
@@ -95,7 +95,7 @@ impl Connection {
             .map_err(|error| KeyError::new("cannot set up TLS").because(error))?;
         let http: Arc<dyn HttpClient> = Arc::new(client);
         Ok(Self {
-            credential: Arc::new(Chain::new(settings, &http)),
+            chain: Arc::new(Chain::new(settings, &http)),
             http,
             clients: HashMap::new(),
         })
@@ -107,11 +107,14 @@ impl Connection {
         }
         let options = KeyClientOptions {
             client_options: client_options(&self.http, None),
-            // A host that the user allowed may want tokens for a domain that is not its own.
+            // A host that the user allowed may have any name; what it may ask for is checked by us.
             verify_challenge_resource: Some(!vault.by_permission),
             ..Default::default()
         };
-        let credential = Arc::clone(&self.credential);
+        let credential = Arc::new(ForVault {
+            chain: Arc::clone(&self.chain),
+            vault: vault.clone(),
+        });
         let client = KeyClient::new(&vault.url, credential, Some(options));
         let client = Arc::new(client.map_err(explain::by_vault)?);
         self.clients.insert(vault.clone(), Arc::clone(&client));

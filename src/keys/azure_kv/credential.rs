@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use super::explain::{self, NoToken};
 use super::metadata::Impatient;
+use super::vault::Vault;
 
 /// How often a request is made again, after 0.2, 0.4 and 0.8 seconds, or when the service says.
 const RETRIES: u32 = 3;
@@ -122,6 +123,30 @@ impl TokenCredential for Chain {
         }
         let problems = NoToken(problems.join("; "));
         Err(azure_core::Error::new(ErrorKind::Credential, problems))
+    }
+}
+
+/// The chain, for one vault: a vault says itself what for it wants a token, and may not say everything.
+#[derive(Debug)]
+pub(super) struct ForVault {
+    pub(super) chain: Arc<Chain>,
+    pub(super) vault: Vault,
+}
+
+#[async_trait]
+impl TokenCredential for ForVault {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        if let Some(scope) = scopes.iter().find(|scope| !self.vault.may_have(scope)) {
+            let problem = NoToken(format!(
+                "the vault wants one for `{scope}`, which is no vault"
+            ));
+            return Err(azure_core::Error::new(ErrorKind::Credential, problem));
+        }
+        self.chain.get_token(scopes, options).await
     }
 }
 

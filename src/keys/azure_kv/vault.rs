@@ -67,6 +67,20 @@ impl Vault {
             by_permission: !known,
         })
     }
+
+    /// Whether this vault may have a token for `scope`, which it asks for itself: tokens for vaults it may, and if the user
+    /// allowed its host, tokens for that host or its domain. Nobody gets one for another service.
+    pub(super) fn may_have(&self, scope: &str) -> bool {
+        let host_of = |url: &str| Some(Url::parse(url).ok()?.host_str()?.to_owned());
+        let (Some(audience), Some(host)) = (host_of(scope), host_of(&self.url)) else {
+            return false;
+        };
+        let of_vaults = DOMAINS
+            .iter()
+            .any(|domain| domain.strip_prefix('.') == Some(&audience));
+        of_vaults
+            || self.by_permission && (host == audience || is_below(&host, &format!(".{audience}")))
+    }
 }
 
 /// Whether `host` ends with `domain` and has something before it.
@@ -182,6 +196,38 @@ mod tests {
             "https://localhost:8443/x",
         ] {
             assert_eq!(parse(bad, &allowed), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_vault_gets_a_token_for_another_service() {
+        let vault = |url: &str| Vault::parse(url, &["vault.corp.example".to_owned()]).unwrap();
+        let (real, allowed) = (
+            vault("https://v.vault.azure.net"),
+            vault("https://vault.corp.example"),
+        );
+        for scope in [
+            "https://vault.azure.net/.default",
+            "https://managedhsm.azure.cn/.default",
+        ] {
+            assert!(real.may_have(scope) && allowed.may_have(scope), "{scope}");
+        }
+        for scope in [
+            "https://vault.corp.example/.default",
+            "https://corp.example/.default",
+        ] {
+            assert!(!real.may_have(scope) && allowed.may_have(scope), "{scope}");
+        }
+        for scope in [
+            "https://management.azure.com/.default",
+            "https://graph.microsoft.com/.default",
+            "https://v.vault.azure.net/.default",
+            "https://azure.net/.default",
+            "https://a.vault.corp.example/.default",
+            "User.Read",
+            "",
+        ] {
+            assert!(!real.may_have(scope) && !allowed.may_have(scope), "{scope}");
         }
     }
 

@@ -431,29 +431,32 @@ hint: correct what failed above, or ask someone who can open the file to add you
     assert!(server.asked().len() > before);
 }
 
-/// A vault that asks for a token for another service does not get it.
+/// A vault that asks for a token for another service does not get it, whoever allowed its host.
 #[test]
 fn a_token_for_another_service_is_not_asked_for() {
     let server = Server::start();
-    let world = server.world_of_azure();
-    let sealed = seal(
-        &world,
-        &format!("https://prod.vault.azure.net/keys/app/{OLD}"),
-    );
     let tokens = || {
-        server
-            .asked()
-            .iter()
-            .filter(|line| line.ends_with("/token"))
-            .count()
+        let asked = server.asked();
+        asked.iter().filter(|line| line.ends_with("/token")).count()
     };
-    let before = tokens();
-    let said = opening(&server, &world, &sealed, "lure");
-    assert!(
-        said.contains("challenge resource 'https://management.azure.com/.default' doesn't match the requested domain 'prod.vault.azure.net'\n"),
-        "{said}"
-    );
-    assert_eq!(tokens(), before);
+    for (world, key, words) in [
+        (
+            server.world_of_azure(),
+            format!("https://prod.vault.azure.net/keys/app/{OLD}"),
+            "challenge resource 'https://management.azure.com/.default' doesn't match the requested domain 'prod.vault.azure.net'",
+        ),
+        (
+            server.world_with_secret(),
+            server.key("app", OLD),
+            "no access token: the vault wants one for `https://management.azure.com/.default`, which is no vault",
+        ),
+    ] {
+        let sealed = seal(&world, &key);
+        let before = tokens();
+        let said = opening(&server, &world, &sealed, "lure");
+        assert!(said.contains(&format!("failed: {words}\n")), "{said}");
+        assert_eq!(tokens(), before);
+    }
 }
 
 #[test]

@@ -79,6 +79,36 @@ fn the_exit_codes_are_those_of_the_code() {
     assert!(page.len() > 15, "the table is missing");
 }
 
+/// What `docs/keys.md` says a key is named with exists: options and variables in the help, fields in the example config.
+#[test]
+fn the_page_about_keys_names_what_there_is() {
+    let (page, reference) = (document("docs/keys.md"), document("docs/cli.md"));
+    let example = document(".sops-rs.yaml.example");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.contains("| `--"))
+        .map(|line| {
+            line.split('|')
+                .map(|cell| cell.trim().trim_matches('`'))
+                .collect()
+        })
+        .collect();
+    assert_eq!(rows.len(), 7, "a row for every type of key");
+    for row in rows {
+        let [option, variable, rule, group] = row[2..6] else {
+            panic!("{row:?}")
+        };
+        assert!(reference.contains(&format!("{option} <")), "{option}");
+        assert!(
+            reference.contains(&format!("[env: {variable}]")),
+            "{variable}"
+        );
+        for field in [rule, group] {
+            assert!(example.contains(&format!("{field}:")), "{field}");
+        }
+    }
+}
+
 #[test]
 fn every_exception_is_listed() {
     let page = document("docs/compat.md");

@@ -35,9 +35,9 @@ use crate::secret::DataKey;
 /// How long it may take to get a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(20);
 /// How long an operation may take, with all its requests, waits and programs.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Wraps and unwraps with keys in Azure, in the name of whoever [`AzureSettings`] lead to.
 pub struct AzureKvService {
@@ -106,7 +106,7 @@ impl Connection {
             return Ok(Arc::clone(client));
         }
         let options = KeyClientOptions {
-            client_options: client_options(&self.http, None),
+            client_options: client_options(&self.http),
             // A host that the user allowed may have any name; what it may ask for is checked by us.
             verify_challenge_resource: Some(!vault.by_permission),
             ..Default::default()

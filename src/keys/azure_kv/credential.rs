@@ -13,7 +13,7 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::http::{
-    ClientOptions, ExponentialRetryOptions, HttpClient, RetryOptions, Transport,
+    ClientOptions, ExponentialRetryOptions, HttpClient, RetryOptions, Transport, Url,
 };
 use azure_identity::{
     AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
@@ -151,27 +151,33 @@ impl TokenCredential for ForVault {
 }
 
 /// How the SDK makes requests here: with this client, a few times, and without a look at the environment.
-pub(super) fn client_options(
-    http: &Arc<dyn HttpClient>,
-    authority_host: Option<&str>,
-) -> ClientOptions {
-    let cloud = match authority_host {
-        None => CloudConfiguration::AzurePublic,
-        Some(host) => {
-            let mut custom = CustomConfiguration::default();
-            custom.authority_host = host.to_owned();
-            custom.into()
-        }
-    };
+pub(super) fn client_options(http: &Arc<dyn HttpClient>) -> ClientOptions {
     ClientOptions {
         transport: Some(Transport::new(Arc::clone(http))),
         retry: RetryOptions::exponential(ExponentialRetryOptions {
             max_retries: RETRIES,
             ..Default::default()
         }),
-        cloud: Some(Arc::new(cloud)),
+        cloud: Some(Arc::new(CloudConfiguration::AzurePublic)),
         ..Default::default()
     }
+}
+
+/// The same for requests to Entra ID, wherever it is.
+fn entra_options(
+    settings: &AzureSettings,
+    http: &Arc<dyn HttpClient>,
+) -> Result<ClientOptions, String> {
+    let mut options = client_options(http);
+    if let Some(host) = &settings.authority_host {
+        if !Url::parse(host).is_ok_and(|url| url.scheme() == "https") {
+            return Err("AZURE_AUTHORITY_HOST is no URL that begins with `https://`".to_owned());
+        }
+        let mut custom = CustomConfiguration::default();
+        custom.authority_host.clone_from(host);
+        options.cloud = Some(Arc::new(custom.into()));
+    }
+    Ok(options)
 }
 
 fn found<T: TokenCredential + 'static>(
@@ -205,18 +211,15 @@ fn environment(settings: &AzureSettings, http: &Arc<dyn HttpClient>) -> Source {
             return absent(name, reason);
         }
     };
-    let options = ClientSecretCredentialOptions {
-        client_options: client_options(http, settings.authority_host.as_deref()),
-    };
     let secret = Secret::new(secret.as_str().to_owned());
+    let credential = entra_options(settings, http).and_then(|client_options| {
+        let options = ClientSecretCredentialOptions { client_options };
+        let made = ClientSecretCredential::new(tenant, client.clone(), secret, Some(options));
+        found(made)
+    });
     Source {
         name,
-        credential: found(ClientSecretCredential::new(
-            tenant,
-            client.clone(),
-            secret,
-            Some(options),
-        )),
+        credential,
         configured: true,
     }
 }
@@ -239,17 +242,19 @@ fn workload(settings: &AzureSettings, http: &Arc<dyn HttpClient>) -> Source {
         ]);
         return absent(name, missing);
     };
-    let options = WorkloadIdentityCredentialOptions {
-        credential_options: ClientAssertionCredentialOptions {
-            client_options: client_options(http, settings.authority_host.as_deref()),
-        },
-        client_id: Some(client.clone()),
-        tenant_id: Some(tenant.clone()),
-        token_file_path: Some(file.clone()),
-    };
+    let credential = entra_options(settings, http).and_then(|client_options| {
+        found(WorkloadIdentityCredential::new(Some(
+            WorkloadIdentityCredentialOptions {
+                credential_options: ClientAssertionCredentialOptions { client_options },
+                client_id: Some(client.clone()),
+                tenant_id: Some(tenant.clone()),
+                token_file_path: Some(file.clone()),
+            },
+        )))
+    });
     Source {
         name,
-        credential: found(WorkloadIdentityCredential::new(Some(options))),
+        credential,
         configured: true,
     }
 }
@@ -263,7 +268,7 @@ fn managed(settings: &AzureSettings) -> Source {
     };
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: settings.client_id.clone().map(UserAssignedId::ClientId),
-        client_options: client_options(&http, None),
+        client_options: client_options(&http),
     };
     Source {
         name,

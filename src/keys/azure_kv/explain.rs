@@ -77,9 +77,10 @@ fn plain(error: &azure_core::Error, unreadable: &str) -> String {
         cause = next;
     }
     let text = one_line(&cause.to_string());
-    match error.kind() {
-        ErrorKind::Connection | ErrorKind::Io => format!("cannot connect: {text}"),
-        _ => text,
+    if find(error, |cause| cause.downcast_ref::<reqwest::Error>()).is_some() {
+        format!("cannot connect: {text}")
+    } else {
+        text
     }
 }
 

@@ -116,7 +116,7 @@ mod tests {
         let inner: Arc<dyn HttpClient> = Arc::clone(&fake) as _;
         let http: Arc<dyn HttpClient> = Arc::new(Impatient::over(inner));
         let options = ManagedIdentityCredentialOptions {
-            client_options: client_options(&http, None),
+            client_options: client_options(&http),
             ..Default::default()
         };
         let credential = ManagedIdentityCredential::new(Some(options)).unwrap();

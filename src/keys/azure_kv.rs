@@ -6,7 +6,7 @@
 
 mod credential;
 mod explain;
-mod metadata;
+mod imds;
 mod vault;
 
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Wraps and unwraps with keys in Azure, in the name of whoever [`AzureSettings`] lead to.
 pub struct AzureKvService {
     settings: AzureSettings,
-    /// One token for all vaults; made when the first one is asked.
+    /// What all requests share; made for the first one.
     connection: Mutex<Option<Connection>>,
 }
 
@@ -175,6 +175,7 @@ impl KeyService for AzureKvService {
             key_version: Some(name.version.to_owned()),
             ..Default::default()
         };
+        // The SDK does not wipe what it sends; nor does it what it receives.
         let parameters = parameters(key.expose().to_vec());
         let result = ask(async {
             let response = client.encrypt(name.name, parameters.try_into()?, Some(options));

@@ -23,7 +23,7 @@ use azure_identity::{
 use zeroize::Zeroizing;
 
 use super::explain::{self, NoToken};
-use super::metadata::Impatient;
+use super::imds::Impatient;
 use super::vault::Vault;
 
 /// How often a request is made again, after 0.2, 0.4 and 0.8 seconds, or when the service says.

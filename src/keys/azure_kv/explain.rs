@@ -77,10 +77,10 @@ fn plain(error: &azure_core::Error, unreadable: &str) -> String {
         cause = next;
     }
     let text = one_line(&cause.to_string());
-    if find(error, |cause| cause.downcast_ref::<reqwest::Error>()).is_some() {
-        format!("cannot connect: {text}")
-    } else {
-        text
+    let failed: Option<&reqwest::Error> = find(error, |cause| cause.downcast_ref());
+    match failed.and_then(|failed| failed.url()?.host_str()) {
+        Some(host) => format!("cannot reach `{host}`: {text}"),
+        None => text,
     }
 }
 

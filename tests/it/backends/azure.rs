@@ -369,7 +369,7 @@ fn a_server_that_is_not_trusted_or_not_there() {
     let world = world.set("SSL_CERT_FILE", ca.to_str().expect("UTF-8"));
     let said = world.fails(128, ["decrypt", "db.yaml"]);
     assert!(
-        said.contains("failed: cannot connect: invalid peer certificate"),
+        said.contains("failed: cannot reach `localhost`: invalid peer certificate"),
         "{said}"
     );
     assert_eq!(server.asked().len(), before);
@@ -377,7 +377,7 @@ fn a_server_that_is_not_trusted_or_not_there() {
     world.write("db.yaml", sealed.replace(&server.tls, "1"));
     let said = world.fails(128, ["decrypt", "db.yaml"]);
     assert!(
-        said.contains("failed: cannot connect: Connection refused (os error 111)\n"),
+        said.contains("failed: cannot reach `localhost`: Connection refused (os error 111)\n"),
         "{said}"
     );
 }

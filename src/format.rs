@@ -18,6 +18,7 @@ pub mod dotenv;
 pub mod ini;
 pub mod json;
 mod lines;
+pub mod revise;
 #[cfg(test)]
 mod testing;
 pub mod yaml;

@@ -9,6 +9,7 @@ pub mod age;
 pub mod aws_kms;
 #[cfg(feature = "azure")]
 pub mod azure_kv;
+pub mod once;
 #[cfg(feature = "online")]
 mod online;
 #[cfg(feature = "pgp")]

@@ -4,7 +4,8 @@
 //! environment, the clock or a random source of its own; keys arrive unwrapped.
 //!
 //! * [`encrypt`]: seal a plaintext for the first time, or again over a sealed file with everything unchanged kept;
-//! * [`decrypt`]: verify and open a sealed file.
+//! * [`decrypt`]: verify and open a sealed file;
+//! * [`rekey`]: change who can open a sealed file, with its data key or with a new one.
 
 pub mod binary;
 pub mod decrypt;
@@ -14,5 +15,6 @@ pub mod inventory;
 pub mod mask;
 pub mod merge;
 pub mod open;
+pub mod rekey;
 pub mod reuse;
 pub mod seal;

@@ -23,7 +23,7 @@ mod metadata;
 mod scan;
 mod value;
 
-pub use metadata::{attach, detach, emit_metadata};
+pub use metadata::{attach, detach, emit_line, emit_metadata};
 
 /// The section of the keys before any header.
 const DEFAULT: &str = "DEFAULT";

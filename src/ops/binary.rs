@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, OpenError, Token};
 use crate::document::{Document, Path};
-use crate::format::binary;
+use crate::edit::Edit;
+use crate::format::{self, binary};
 use crate::mac::Mac;
 use crate::metadata::Metadata;
 use crate::ops::decrypt::{DecryptError, MacError, verify};
@@ -76,4 +77,29 @@ pub fn decrypt(
             .map_err(|error: MacError| DecryptError::Mac(error))?;
     }
     Ok(bytes)
+}
+
+/// The edits that put the sealed bytes under another key, and their MAC, after it was verified.
+///
+/// # Errors
+/// [`DecryptError`] as [`decrypt`] has it.
+pub(super) fn reseal(
+    document: &Document<'_>,
+    metadata: &Metadata,
+    key: &DataKey,
+    anew: &Cipher,
+    random: &mut dyn Random,
+) -> Result<(Vec<Edit>, String), DecryptError> {
+    let bytes = decrypt(document, metadata, key, false)?;
+    let mut iv = [0; crate::cipher::IV_LEN];
+    random.fill(&mut iv);
+    let token = anew.seal(&bytes, Type::Str, path().additional_data(), &iv);
+    let (format, source, nodes) = (document.format(), document.source(), document.nodes());
+    let mut edits = Vec::new();
+    if let Some(node) = binary::data(nodes, source).and_then(|id| document.node(id)) {
+        format::write_token(format, source, node, token, &mut edits);
+    }
+    let mut mac = Mac::new(metadata.mac_only_encrypted);
+    mac.feed(&Value::Bytes(bytes), true);
+    Ok((edits, mac.finish()))
 }

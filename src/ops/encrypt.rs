@@ -325,7 +325,7 @@ pub(super) fn seal_unsigned(
 }
 
 /// Opens what was just sealed, as any reader would, so that no file is ever replaced by one that cannot be opened again.
-fn prove(
+pub(super) fn prove(
     format: Format,
     text: &str,
     metadata: &Metadata,
@@ -356,7 +356,7 @@ pub(super) fn sign(
 }
 
 /// The metadata in the spelling of the document's format.
-fn new_block(document: &Document<'_>, metadata: &Metadata) -> String {
+pub(super) fn new_block(document: &Document<'_>, metadata: &Metadata) -> String {
     let tree = metadata.tree();
     match document.format() {
         Format::Yaml => format::yaml::emit_metadata(&tree),

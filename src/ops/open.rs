@@ -1,9 +1,9 @@
-//! Opening the leaves of a sealed document: which edits, and which MAC.
+//! Opening the leaves of a sealed document: which edits, and which MAC. Or sealing them anew where they stand.
 //!
 //! Knows the walk, the selection and the cipher. Whether the MAC is the right one is judged by `decrypt`, before any of the
 //! edits are used.
 
-use crate::cipher::{Cipher, OpenError, Token};
+use crate::cipher::{Cipher, IV_LEN, OpenError, Token};
 use crate::document::{Document, Path, Step};
 use crate::edit::Edit;
 use crate::format;
@@ -12,6 +12,7 @@ use crate::node::{Kind, Node, NodeId};
 use crate::ops::decrypt::{DecryptError, Warning};
 use crate::ops::reuse::{Mark, Reuse};
 use crate::ops::seal::leaves;
+use crate::random::Random;
 use crate::secret::Plain;
 use crate::selection::{Selection, Tracker};
 use crate::value::{Type, Value, from_bytes};
@@ -49,41 +50,44 @@ pub fn open_leaves(
     ends_text: bool,
     remember: bool,
 ) -> Result<OpenedLeaves, DecryptError> {
-    let mut opener = Opener {
-        document,
-        cipher,
-        last: ends_text.then(|| last_value(document)).flatten(),
-        mac: Mac::new(selection.mac_only_encrypted()),
-        edits: Vec::with_capacity(leaves(document)),
-        warnings: Vec::new(),
-        reuse: remember.then(Reuse::default),
-        neighbours: Neighbours::default(),
-        effort: document.source().len().saturating_mul(COMMENT_EFFORT),
-    };
-    let mut tracker = Tracker::new(selection);
-    document.walk(|step| {
-        let selected = tracker.step(&step, document)?.unwrap_or(false);
-        match step {
-            Step::Leaf {
-                id,
-                path,
-                keyed,
-                alias,
-            } => opener.leaf(id, path, selected, keyed, alias.is_some()),
-            Step::Comment {
-                id,
-                path,
-                alias: None,
-            } => opener.comment(id, path, selected),
-            Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => Ok(()),
-        }
-    })?;
-    Ok(OpenedLeaves {
-        edits: opener.edits,
-        mac: opener.mac.finish(),
-        warnings: opener.warnings,
-        reuse: opener.reuse.unwrap_or_default(),
-    })
+    let mut opener = Opener::new(document, selection, cipher);
+    opener.last = ends_text.then(|| last_value(document)).flatten();
+    opener.reuse = remember.then(Reuse::default);
+    opener.run(selection)
+}
+
+/// Opens every token as [`open_leaves`] does, and puts one in its place that seals the same with `anew` and a fresh IV.
+/// Quotes, types and everything else stay as they are.
+///
+/// # Errors
+/// [`DecryptError`] as [`open_leaves`] has it.
+pub(super) fn reseal_leaves(
+    document: &Document<'_>,
+    selection: &Selection,
+    cipher: &Cipher,
+    anew: &Cipher,
+    random: &mut dyn Random,
+) -> Result<OpenedLeaves, DecryptError> {
+    let mut opener = Opener::new(document, selection, cipher);
+    opener.anew = Some(Anew {
+        cipher: anew,
+        random,
+    });
+    opener.run(selection)
+}
+
+/// Another key that tokens are sealed with.
+struct Anew<'d> {
+    cipher: &'d Cipher,
+    random: &'d mut dyn Random,
+}
+
+impl Anew<'_> {
+    fn token(&mut self, plaintext: &[u8], kind: Type, additional_data: &str) -> String {
+        let mut iv = [0u8; IV_LEN];
+        self.random.fill(&mut iv);
+        self.cipher.seal(plaintext, kind, additional_data, &iv)
+    }
 }
 
 /// The last value in the text that is not metadata.
@@ -105,6 +109,8 @@ fn last_value(document: &Document<'_>) -> Option<NodeId> {
 struct Opener<'d, 's> {
     document: &'d Document<'s>,
     cipher: &'d Cipher,
+    /// The key with which tokens are sealed anew; without it they are opened.
+    anew: Option<Anew<'d>>,
     last: Option<NodeId>,
     mac: Mac,
     edits: Vec<Edit>,
@@ -115,7 +121,61 @@ struct Opener<'d, 's> {
     effort: usize,
 }
 
-impl Opener<'_, '_> {
+impl<'d, 's> Opener<'d, 's> {
+    fn new(document: &'d Document<'s>, selection: &Selection, cipher: &'d Cipher) -> Self {
+        Self {
+            document,
+            cipher,
+            anew: None,
+            last: None,
+            mac: Mac::new(selection.mac_only_encrypted()),
+            edits: Vec::with_capacity(leaves(document)),
+            warnings: Vec::new(),
+            reuse: None,
+            neighbours: Neighbours::default(),
+            effort: document.source().len().saturating_mul(COMMENT_EFFORT),
+        }
+    }
+
+    fn run(mut self, selection: &Selection) -> Result<OpenedLeaves, DecryptError> {
+        let document = self.document;
+        let mut tracker = Tracker::new(selection);
+        document.walk(|step| {
+            let selected = tracker.step(&step, document)?.unwrap_or(false);
+            match step {
+                Step::Leaf {
+                    id,
+                    path,
+                    keyed,
+                    alias,
+                } => self.leaf(id, path, selected, keyed, alias.is_some()),
+                Step::Comment {
+                    id,
+                    path,
+                    alias: None,
+                } => self.comment(id, path, selected),
+                Step::Comment { .. } | Step::Enter { .. } | Step::Leave { .. } => Ok(()),
+            }
+        })?;
+        Ok(OpenedLeaves {
+            edits: self.edits,
+            mac: self.mac.finish(),
+            warnings: self.warnings,
+            reuse: self.reuse.unwrap_or_default(),
+        })
+    }
+
+    /// Puts a fresh token in place of one that was opened, if that is what is wanted.
+    fn seal_anew(&mut self, node: &Node, plaintext: &[u8], kind: Type, place: &str) -> bool {
+        let Some(anew) = &mut self.anew else {
+            return false;
+        };
+        let token = anew.token(plaintext, kind, place);
+        let (format, source) = (self.document.format(), self.document.source());
+        format::write_token(format, source, node, token, &mut self.edits);
+        true
+    }
+
     fn leaf(
         &mut self,
         id: NodeId,
@@ -150,11 +210,14 @@ impl Opener<'_, '_> {
             if keyed {
                 return Err(fail(OpenError::UnknownType));
             }
+            if self.seal_anew(node, &bytes, kind, path.additional_data()) {
+                return Ok(());
+            }
             return self.item_comment(node, &from_bytes(bytes));
         }
         let opened = Value::parse(kind, bytes).map_err(|error| fail(error.into()))?;
         self.mac.feed(&opened, true);
-        if aliased {
+        if aliased || self.seal_anew(node, &opened.canonical(), kind, path.additional_data()) {
             return Ok(());
         }
         if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
@@ -221,6 +284,9 @@ impl Opener<'_, '_> {
             }
             return Ok(());
         };
+        if self.seal_anew(node, &bytes, Type::Comment, &place) {
+            return Ok(());
+        }
         let opened = from_bytes(bytes);
         let (format, source) = (self.document.format(), self.document.source());
         let ends_text = self.last == Some(id);

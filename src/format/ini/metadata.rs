@@ -77,12 +77,19 @@ pub fn emit_metadata(pairs: &[(String, String)]) -> String {
     let keys: Vec<String> = pairs.iter().map(|(key, _)| quote_key(key)).collect();
     let width = keys.iter().map(String::len).max().unwrap_or_default();
     let mut text = "[sops]\n".to_owned();
-    for (key, (_, value)) in keys.iter().zip(pairs) {
-        let padding = " ".repeat(width - key.len());
-        let value = quote_value(&value.replace('\n', "\\n"));
-        text.push_str(&format!("{key}{padding} = {value}\n"));
+    for (key, value) in pairs {
+        text.push_str(&emit_line(key, value, width));
     }
     text
+}
+
+/// One line of the section, its key padded to `width` bytes.
+#[must_use]
+pub fn emit_line(key: &str, value: &str, width: usize) -> String {
+    let key = quote_key(key);
+    let padding = " ".repeat(width.saturating_sub(key.len()));
+    let value = quote_value(&value.replace('\n', "\\n"));
+    format!("{key}{padding} = {value}\n")
 }
 
 fn quote_key(key: &str) -> String {

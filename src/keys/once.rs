@@ -1,0 +1,149 @@
+//! Each wrapped key is unwrapped once in a run, however many files and threads ask for it.
+//!
+//! Knows back ends as [`KeyService`]s alone. What it remembers, keys included, goes with it: it is made for one run and
+//! dropped at its end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::{KeyError, KeyService};
+use crate::recipient::{Recipient, RecipientKind};
+use crate::secret::DataKey;
+
+/// What a service said to a wrapped key.
+type Answer = Result<Option<DataKey>, KeyError>;
+
+/// Kind and identity string of a recipient, and the wrapped key.
+type Question = (RecipientKind, String, String);
+
+/// A service that remembers. Who asks while the first one waits for the answer, waits for the same answer.
+pub struct Once<S> {
+    service: S,
+    answers: Mutex<HashMap<Question, Arc<OnceLock<Answer>>>>,
+}
+
+impl<S: KeyService> Once<S> {
+    /// Remembers for `service`.
+    #[must_use]
+    pub fn new(service: S) -> Self {
+        Self {
+            service,
+            answers: Mutex::default(),
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Once<S> {
+    /// Says that it is there: it holds keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Once(…)")
+    }
+}
+
+impl KeyService for Box<dyn KeyService> {
+    fn handles(&self, recipient: &Recipient) -> bool {
+        (**self).handles(recipient)
+    }
+
+    fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
+        (**self).wrap(recipient, key)
+    }
+
+    fn unwrap(&self, recipient: &Recipient, enc: &str) -> Answer {
+        (**self).unwrap(recipient, enc)
+    }
+}
+
+impl<S: KeyService> KeyService for Once<S> {
+    fn handles(&self, recipient: &Recipient) -> bool {
+        self.service.handles(recipient)
+    }
+
+    fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
+        self.service.wrap(recipient, key)
+    }
+
+    fn unwrap(&self, recipient: &Recipient, enc: &str) -> Answer {
+        let question: Question = (recipient.kind(), recipient.identity(), enc.to_owned());
+        // Not held while the service works: other keys need not wait.
+        let answer = {
+            let answers = self.answers.lock();
+            let mut answers = answers.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(answers.entry(question).or_default())
+        };
+        answer
+            .get_or_init(|| self.service.unwrap(recipient, enc))
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    use super::{KeyError, KeyService, Once};
+    use crate::recipient::Recipient;
+    use crate::secret::DataKey;
+
+    /// Unwraps to the text itself, fails on `bad`, and counts.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl KeyService for Counting {
+        fn handles(&self, _: &Recipient) -> bool {
+            true
+        }
+
+        fn wrap(&self, _: &Recipient, _: &DataKey) -> Result<String, KeyError> {
+            Ok(String::new())
+        }
+
+        fn unwrap(&self, _: &Recipient, enc: &str) -> Result<Option<DataKey>, KeyError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            match enc {
+                "bad" => Err(KeyError::new("no")),
+                "other" => Ok(None),
+                _ => Ok(Some(DataKey::new(enc.as_bytes().to_vec()))),
+            }
+        }
+    }
+
+    fn age(recipient: &str) -> Recipient {
+        Recipient::Age {
+            recipient: recipient.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_answer_is_asked_for_once() {
+        let counting = Counting::default();
+        let once = Once::new(counting.clone());
+        for _ in 0..3 {
+            let key = once.unwrap(&age("a"), "key").unwrap().unwrap();
+            assert_eq!(key.expose(), b"key");
+            assert!(once.unwrap(&age("a"), "other").unwrap().is_none());
+            assert!(once.unwrap(&age("a"), "bad").is_err());
+        }
+        assert_eq!(counting.0.load(Ordering::SeqCst), 3);
+        // The same bytes for somebody else are another question.
+        once.unwrap(&age("b"), "key").unwrap();
+        assert_eq!(counting.0.load(Ordering::SeqCst), 4);
+    }
+
+    #[test]
+    fn threads_that_ask_at_once_share_the_answer() {
+        let counting = Counting::default();
+        let once = Once::new(counting.clone());
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    assert!(once.unwrap(&age("a"), "key").unwrap().is_some());
+                });
+            }
+        });
+        assert_eq!(counting.0.load(Ordering::SeqCst), 1);
+    }
+}

@@ -19,16 +19,23 @@ mod exit;
 mod filestatus;
 mod git;
 mod gpg;
+mod groups;
 mod identities;
 mod init;
 mod io;
+mod many;
 mod merge;
 mod private;
+mod progress;
+mod rekeying;
 mod report;
 mod repository;
+mod rotate;
 mod sealed;
 mod services;
 mod target;
+mod tree;
+mod updatekeys;
 mod versions;
 
 use std::borrow::Cow;
@@ -82,6 +89,9 @@ enum Verb {
     Encrypt(Box<encrypt::Encrypt>),
     Decrypt(decrypt::Decrypt),
     Edit(Box<edit::Edit>),
+    Rotate(Box<rotate::Rotate>),
+    Updatekeys(updatekeys::Updatekeys),
+    Groups(groups::Groups),
     Filestatus(filestatus::Filestatus),
     Git(git::Git),
     Diff(diff::Diff),
@@ -133,6 +143,9 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         }
         Verb::Decrypt(arguments) => decrypt::run(context, &arguments),
         Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
+        Verb::Rotate(arguments) => rotate::run(context, &arguments, config),
+        Verb::Updatekeys(arguments) => updatekeys::run(context, &arguments, config),
+        Verb::Groups(arguments) => groups::run(context, &arguments),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Doctor(arguments) => doctor::run(context, &arguments),

@@ -40,7 +40,7 @@ pub(crate) struct OutputArgs {
 }
 
 /// For whom a new data key is wrapped. Any of these takes the place of the keys in the config.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Recipients")]
 pub(crate) struct KeyArgs {
     /// age recipients: `age1…`, `ssh-ed25519 …`
@@ -80,6 +80,22 @@ pub(crate) struct KeyArgs {
     /// Number of key groups that are needed to open the file
     #[arg(long, value_name = "N")]
     pub(crate) shamir_secret_sharing_threshold: Option<usize>,
+}
+
+impl KeyArgs {
+    /// Whether any recipient was named.
+    pub(crate) fn names_any(&self) -> bool {
+        let lists = [
+            &self.age,
+            &self.pgp,
+            &self.kms,
+            &self.gcp_kms,
+            &self.hckms,
+            &self.azure_kv,
+            &self.hc_vault_transit,
+        ];
+        lists.iter().any(|list| !list.is_empty())
+    }
 }
 
 /// Which values are sealed; without any of these the config decides.

@@ -4,18 +4,23 @@
 //! run with a home, a clock and streams of its own. Knows nothing of commands. The one other reader of the environment
 //! is clap, for the variables that are named beside a flag.
 
+pub(crate) mod branch;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use zeroize::Zeroize as _;
 
 use super::exit::Exit;
+use super::progress::Progress;
 use super::report::{self, Failure};
+use super::services::Services;
 
 /// Everything a command may know of or do to its surroundings.
 pub(crate) struct Context {
@@ -38,6 +43,10 @@ pub(crate) struct Context {
     /// The name of the terminal, if any standard stream but the output is one.
     #[cfg_attr(not(feature = "pgp"), expect(dead_code, reason = "only gpg is told"))]
     terminal: Option<OsString>,
+    /// The key services, if this is one of many contexts that share them.
+    pub(crate) services: Option<Arc<Services>>,
+    /// How far the work on many files has come.
+    pub(crate) progress: Progress,
 }
 
 impl Context {
@@ -55,6 +64,8 @@ impl Context {
             interactive: stdin.is_terminal() && stderr.is_terminal(),
             quiet: false,
             terminal: terminal_name(&stdin).or_else(|| terminal_name(&stderr)),
+            services: None,
+            progress: Progress::default(),
             colour: anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never,
             stdin: Some(Box::new(stdin.lock())),
             stdout: Box::new(io::stdout()),
@@ -320,6 +331,8 @@ pub(crate) mod testing {
             colour: false,
             quiet: false,
             terminal: None,
+            services: None,
+            progress: super::Progress::default(),
         };
         (context, stdout, stderr)
     }

@@ -89,7 +89,7 @@ pub(crate) fn decide(
 }
 
 /// A rule that says what is sealed, but not for whom.
-fn refuse_empty_groups(
+pub(crate) fn refuse_empty_groups(
     context: &Context,
     config: Option<&Path>,
     path: &Path,
@@ -115,7 +115,7 @@ fn refuse_empty_groups(
 }
 
 /// Finds mistakes in recipients before anything is wrapped, and all of them at once.
-fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
+pub(crate) fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
     let mut failure: Option<Failure> = None;
     for recipient in groups.iter().flatten() {
         let Recipient::Age { recipient } = recipient else {
@@ -135,6 +135,15 @@ fn check(groups: &[Vec<Recipient>]) -> Result<(), Failure> {
 
 /// The recipients that options or the environment name; they take the place of the config's.
 fn own_keys(keys: &KeyArgs) -> Result<Vec<Recipient>, Failure> {
+    named_recipients(keys, "--")
+}
+
+/// The recipients that `keys` name; their options begin with `option`, as messages have it.
+///
+/// # Errors
+/// [`Exit::Failed`] with the option that is wrong.
+pub(crate) fn named_recipients(keys: &KeyArgs, option: &str) -> Result<Vec<Recipient>, Failure> {
+    let prefix = option;
     let context = match &keys.encryption_context {
         Some(text) => parse_context(text).map_err(|error| {
             Failure::new(
@@ -161,24 +170,25 @@ fn own_keys(keys: &KeyArgs) -> Result<Vec<Recipient>, Failure> {
                    texts: &[String],
                    parse: &dyn Fn(&str) -> Result<Recipient, BadRecipient>| {
         for text in texts {
-            let list = parse_list(text, parse)
-                .map_err(|error| Failure::new(Exit::Failed, format!("{option}: {error}")))?;
+            let list = parse_list(text, parse).map_err(|error| {
+                Failure::new(Exit::Failed, format!("{prefix}{option}: {error}"))
+            })?;
             found.extend(list);
         }
         Ok::<(), Failure>(())
     };
     // The order in which SOPS writes them (spec 6.5).
-    add("--kms", &keys.kms, &kms)?;
-    add("--gcp-kms", &keys.gcp_kms, &Recipient::parse_gcp_kms)?;
-    add("--hckms", &keys.hckms, &Recipient::parse_hckms)?;
-    add("--azure-kv", &keys.azure_kv, &Recipient::parse_azure)?;
-    add("--pgp", &keys.pgp, &Recipient::parse_pgp)?;
+    add("kms", &keys.kms, &kms)?;
+    add("gcp-kms", &keys.gcp_kms, &Recipient::parse_gcp_kms)?;
+    add("hckms", &keys.hckms, &Recipient::parse_hckms)?;
+    add("azure-kv", &keys.azure_kv, &Recipient::parse_azure)?;
+    add("pgp", &keys.pgp, &Recipient::parse_pgp)?;
     add(
-        "--hc-vault-transit",
+        "hc-vault-transit",
         &keys.hc_vault_transit,
         &Recipient::parse_vault,
     )?;
-    add("--age", &keys.age, &Recipient::parse_age)?;
+    add("age", &keys.age, &Recipient::parse_age)?;
     Ok(found)
 }
 
@@ -222,7 +232,7 @@ fn own_selection(arguments: &SelectionArgs) -> Result<Option<Selection>, Failure
 }
 
 /// The rule of the config for this file. The outer error is fatal; the inner one says that there is no rule.
-fn matching_rule(
+pub(crate) fn matching_rule(
     context: &mut Context,
     config: Option<&Path>,
     path: &Path,
@@ -308,7 +318,7 @@ fn relative(file: &Path, folder: Option<&Path>) -> String {
 }
 
 /// The path without `.` and `..`, by its text alone: links are not followed (spec 8.3).
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
         match component {

@@ -1,4 +1,6 @@
-//! `decrypt`: opens a sealed file, verifies its MAC, and writes the plaintext to where it was asked for.
+//! `decrypt`: opens sealed files, verifies their MACs, and writes the plaintext to where it was asked for.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use sops_rs::format::Format;
@@ -9,24 +11,38 @@ use super::args::{IdentityArgs, InputArgs, OutputArgs};
 use super::context::Context;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
+use super::many;
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
 use super::target::{Target, same_format};
+use super::tree::{self, Many, TreeArgs};
 
-/// Open a sealed file
+/// Open sealed files
 ///
 /// Verifies that no value was changed and writes the plaintext to standard output, to `--output`, or in place of the
 /// file. Everything that is not a secret stays as it is: layout, quotes, comments, order.
+///
+/// Several files go in place of themselves or below `--output-dir`; each is written completely or not at all. What is not
+/// encrypted is left as it is by `--in-place`, so that the same command finishes what was interrupted.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   sops-rs decrypt secrets.yaml
   sops-rs decrypt --in-place secrets.yaml
+  sops-rs decrypt --recursive --output-dir /run/secrets .
   git show HEAD:secrets.yaml | sops-rs decrypt --input-type yaml")]
 pub(crate) struct Decrypt {
     #[command(flatten)]
     input: InputArgs,
+    /// More files, or directories with `--recursive`
+    #[arg(value_name = "FILES")]
+    more: Vec<PathBuf>,
+    #[command(flatten)]
+    tree: TreeArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Write each file below this directory, under the path that it has from here
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "output"])]
+    output_dir: Option<PathBuf>,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Open the file even if its MAC is missing or wrong
@@ -39,17 +55,82 @@ pub(crate) struct Decrypt {
 /// # Errors
 /// The [`Failure`] to report.
 pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure> {
-    let input = Input::new(arguments.input.file.clone());
-    let target = Target::new(&input, &arguments.output)?;
-    let format = same_format(&arguments.input, arguments.output.output_type)?;
-    let source = Source {
+    let several = !arguments.more.is_empty() || arguments.tree.recursive;
+    if several || arguments.output_dir.is_some() {
+        return run_many(context, arguments);
+    }
+    let target = Target::new(&Input::new(arguments.input.file.clone()), &arguments.output)?;
+    one(context, arguments, &arguments.input, &target)?;
+    Ok(Exit::Success)
+}
+
+fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure> {
+    let in_place = arguments.output.in_place || arguments.output_dir.is_some();
+    let many = Many::new(
+        &arguments.input,
+        &arguments.more,
+        &arguments.output,
+        in_place,
+    )?;
+    let recursive = arguments.tree.recursive;
+    let files = tree::files(context, &many.paths, recursive, tree::is_sealed)?;
+    let name = |path: &PathBuf| path.display().to_string();
+    let outcomes = many::each(context, &files, name, |own, path| {
+        let input = many.input(path);
+        let target = match &arguments.output_dir {
+            Some(folder) => Target::File(folder.join(tree::from_here(own, path))),
+            None if is_plain(own, &input)? => {
+                own.note(&format!(
+                    "`{}` is not encrypted and stays as it is",
+                    path.display()
+                ));
+                return Ok(());
+            }
+            None => Target::File(path.clone()),
+        };
+        one(own, arguments, &input, &target)
+    });
+    let names: Vec<String> = files.iter().map(name).collect();
+    many::settle(context, &names, outcomes, "decrypted")?;
+    Ok(Exit::Success)
+}
+
+/// Whether this is a text in order that was never encrypted.
+fn is_plain(context: &mut Context, input: &InputArgs) -> Result<bool, Failure> {
+    let source = read(context, input, None)?;
+    Ok(match source.document(Exit::Failed) {
+        Ok(document) => document.metadata().is_empty(),
+        Err(_) => source.format == Format::Binary,
+    })
+}
+
+fn read(
+    context: &mut Context,
+    input: &InputArgs,
+    output_type: Option<Format>,
+) -> Result<Source, Failure> {
+    let format = same_format(input, output_type)?;
+    let input = Input::new(input.file.clone());
+    Ok(Source {
         name: input.name(),
         format,
         bytes: io::read(context, &input)?,
-    };
+    })
+}
+
+/// Opens one file into `target`.
+fn one(
+    context: &mut Context,
+    arguments: &Decrypt,
+    input: &InputArgs,
+    target: &Target,
+) -> Result<(), Failure> {
+    let source = read(context, input, arguments.output.output_type)?;
     let plaintext = open(context, &source, arguments)?;
-    target.write(context, &plaintext, Privacy::Private)?;
-    Ok(Exit::Success)
+    if let (Target::File(path), Some(_)) = (target, &arguments.output_dir) {
+        io::make_parents(context, path)?;
+    }
+    target.write(context, &plaintext, Privacy::Private)
 }
 
 fn open(

@@ -1,6 +1,6 @@
-//! `encrypt`: seals the values of a plaintext for the recipients and by the rule that options or the config name.
+//! `encrypt`: seals the values of plaintexts for the recipients and by the rule that options or the config name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sops_rs::format::Format;
@@ -18,30 +18,42 @@ use zeroize::Zeroizing;
 
 use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs, SelectionArgs};
 use super::context::Context;
-use super::creation::{Creation, decide};
+use super::creation::{self, Creation, decide, matching_rule};
 use super::entropy::Entropy;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
+use super::many;
 use super::report::Failure;
 use super::sealed::{Sealed, Source, advice, outcome};
 use super::services::Services;
 use super::target::{Target, known_path, same_format};
+use super::tree::{self, Many, TreeArgs};
 
-/// Encrypt a file
+/// Encrypt files
 ///
 /// Who can open it and which values are sealed comes from the options, else from the first rule of the config that
 /// matches the file. Layout, quotes, key order and everything else that is not a secret stay as they are.
 ///
 /// If `--output` names a file that is sealed already and that you can open, its data key, its recipients and the sealed
 /// text of every unchanged value are kept, so that the diff shows only what changed.
+///
+/// Several files go in place of themselves, each completely or not at all. In a directory these are the files that a rule
+/// of the config matches. What is encrypted already stays as it is, so that the same command finishes what was
+/// interrupted.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   sops-rs encrypt --in-place secrets/prod.yaml
+  sops-rs encrypt --in-place --recursive secrets/
   sops-rs encrypt --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml
   kubectl create secret … -o yaml | sops-rs encrypt --filename-override secrets/x.yaml")]
 pub(crate) struct Encrypt {
     #[command(flatten)]
     input: InputArgs,
+    /// More files, or directories with `--recursive`
+    #[arg(value_name = "FILES")]
+    more: Vec<PathBuf>,
+    #[command(flatten)]
+    tree: TreeArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -69,21 +81,90 @@ pub(crate) fn run(
     arguments: &Encrypt,
     config: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    let Some(path) = known_path(&arguments.input) else {
-        let message = "standard input has no name to look up rules and format by";
-        return Err(Failure::new(Exit::Conflict, message).hint("add `--filename-override PATH`"));
-    };
+    if !arguments.more.is_empty() || arguments.tree.recursive {
+        return run_many(context, arguments, config);
+    }
     let input = Input::new(arguments.input.file.clone());
     let target = Target::new(&input, &arguments.output)?;
-    let format = same_format(&arguments.input, arguments.output.output_type)?;
-    let source = Source {
+    one(context, arguments, config, &arguments.input, &target)?;
+    Ok(Exit::Success)
+}
+
+fn run_many(
+    context: &mut Context,
+    arguments: &Encrypt,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let in_place = arguments.output.in_place;
+    let many = Many::new(
+        &arguments.input,
+        &arguments.more,
+        &arguments.output,
+        in_place,
+    )?;
+    let recursive = arguments.tree.recursive;
+    let files = tree::files(context, &many.paths, recursive, |_, path| !is_control(path))?;
+    let name = |path: &PathBuf| path.display().to_string();
+    let outcomes = many::each(context, &files, name, |own, path| {
+        let named = many.paths.contains(path);
+        // With recipients from the options every file is meant.
+        if !named && matching_rule(own, config, path)?.is_err() && !arguments.keys.names_any() {
+            return Ok(());
+        }
+        let input = many.input(path);
+        if read(own, arguments, &input)?.is_sealed() {
+            if named {
+                own.note(&format!(
+                    "`{}` is encrypted already and stays as it is",
+                    path.display()
+                ));
+            }
+            return Ok(());
+        }
+        one(own, arguments, config, &input, &Target::File(path.clone()))
+    });
+    let names: Vec<String> = files.iter().map(name).collect();
+    many::settle(context, &names, outcomes, "encrypted")?;
+    Ok(Exit::Success)
+}
+
+/// Whether this is a file that git or this program reads for itself. Encrypted it would be of no use.
+fn is_control(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(std::ffi::OsStr::to_str)
+        .unwrap_or_default();
+    let configs = creation::NAMES.map(|(name, _)| name);
+    name.starts_with(".git") || configs.contains(&name)
+}
+
+fn read(context: &mut Context, arguments: &Encrypt, input: &InputArgs) -> Result<Source, Failure> {
+    let format = same_format(input, arguments.output.output_type)?;
+    let input = Input::new(input.file.clone());
+    Ok(Source {
         name: input.name(),
         format,
         bytes: io::read(context, &input)?,
+    })
+}
+
+/// Seals one file into `target`.
+fn one(
+    context: &mut Context,
+    arguments: &Encrypt,
+    config: Option<&Path>,
+    input: &InputArgs,
+    target: &Target,
+) -> Result<(), Failure> {
+    let Some(path) = known_path(input) else {
+        let message = "standard input has no name to look up rules and format by";
+        return Err(Failure::new(Exit::Conflict, message).hint("add `--filename-override PATH`"));
     };
+    let source = read(context, arguments, input)?;
+    let (input, format) = (Input::new(input.file.clone()), source.format);
     refuse_sealed(&source)?;
     let creation = decide(context, &arguments.keys, &arguments.selection, config, path)?;
-    let earlier = earlier(context, &target, &input, format, &creation)?;
+    let earlier = earlier(context, target, &input, format, &creation)?;
     let allow_clear = arguments.selection.allow_clear;
     let sealed = match &earlier {
         Some(earlier) => again(
@@ -102,7 +183,7 @@ pub(crate) fn run(
                 "`{}` is up to date; nothing was written",
                 target.name()
             ));
-            return Ok(Exit::Success);
+            return Ok(());
         }
         Some(Outcome::Sealed(text)) => text,
         None => {
@@ -115,8 +196,7 @@ pub(crate) fn run(
             anew(context, &source, &creation.selection, key, allow_clear)?
         }
     };
-    target.write(context, text.as_bytes(), Privacy::Public)?;
-    Ok(Exit::Success)
+    target.write(context, text.as_bytes(), Privacy::Public)
 }
 
 /// A YAML file of no bytes has no document at all, not even an empty one (spec 7.2.1).
@@ -420,7 +500,7 @@ pub(crate) fn new_key(
     format: Format,
 ) -> Result<(DataKey, Metadata), Failure> {
     let created_at = timestamp(context.now().as_second());
-    let services = Services::new(context);
+    let services = Services::of(context);
     let mut random = Entropy::new(&mut context.random);
     let mut bytes = vec![0; DataKey::LEN];
     random.fill(&mut bytes);

@@ -6,7 +6,9 @@ use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 
 use sops_rs::span::Position;
@@ -171,6 +173,19 @@ pub(crate) fn create(path: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), 
         Ok(())
     };
     create().map_err(|error: io::Error| cannot_write(path, &error))
+}
+
+/// Makes the directories that lead to the new file `path`, for this user alone.
+///
+/// # Errors
+/// [`Exit::CannotWrite`].
+pub(crate) fn make_parents(context: &Context, path: &Path) -> Result<(), Failure> {
+    let target = context.resolve(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent(&target));
+    made.map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -33,7 +33,7 @@ pub(crate) struct Source {
 
 /// A file that has metadata.
 pub(crate) struct Sealed<'a> {
-    name: &'a str,
+    pub(crate) name: &'a str,
     pub(crate) document: Document<'a>,
     pub(crate) metadata: Metadata,
     pub(crate) selection: Selection,
@@ -105,7 +105,7 @@ impl<'a> Sealed<'a> {
                     .hint("leave out --enable-local-keyservice=false"),
             );
         }
-        let services = Services::new(context);
+        let services = Services::of(context);
         let threshold = self.metadata.shamir_threshold;
         let key = keys::recover(&self.metadata.groups, threshold, &order, &services.list());
         // Mounted keys of a pipeline are often open to others, and nobody is there to be warned.
@@ -160,7 +160,7 @@ impl<'a> Sealed<'a> {
     }
 
     /// What went wrong with opening, in words.
-    fn cannot_open(&self, error: &DecryptError) -> Failure {
+    pub(crate) fn cannot_open(&self, error: &DecryptError) -> Failure {
         let at = |failure: Failure, span: Span| {
             failure.at(
                 self.name,

@@ -9,11 +9,13 @@ use sops_rs::keys::KeyService;
 use sops_rs::keys::age::{AgeService, NoPrompt, Prompt};
 #[cfg(feature = "aws")]
 use sops_rs::keys::aws_kms::AwsKms;
+use sops_rs::keys::once::Once;
 
 use super::context::Context;
 #[cfg(feature = "pgp")]
 use super::gpg;
 use super::identities::{Places, System, Terminal};
+use super::progress::TakingTurns;
 
 /// The key services of this user.
 pub(crate) struct Services {
@@ -29,7 +31,7 @@ impl Services {
         let prompt: Arc<dyn Prompt> = if context.asks_nobody() {
             Arc::new(NoPrompt)
         } else {
-            Arc::new(Terminal)
+            Arc::new(TakingTurns::new(Terminal, context.progress.clone()))
         };
         let all: Vec<Box<dyn KeyService>> = vec![
             Box::new(AgeService::new(places.sources(), prompt)),
@@ -40,7 +42,20 @@ impl Services {
             #[cfg(feature = "azure")]
             Box::new(super::azure::service(context)),
         ];
-        Self { all, places }
+        // However many files there are, each of their keys is unwrapped once.
+        let all = all
+            .into_iter()
+            .map(|service| Box::new(Once::new(service)) as _);
+        Self {
+            all: all.collect(),
+            places,
+        }
+    }
+
+    /// Those that `context` shares with others, else new ones.
+    pub(crate) fn of(context: &Context) -> Arc<Self> {
+        let shared = context.services.as_ref().map(Arc::clone);
+        shared.unwrap_or_else(|| Arc::new(Self::new(context)))
     }
 
     /// The services, in the order in which they are asked.

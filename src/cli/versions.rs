@@ -265,7 +265,7 @@ fn wrap_missing(context: &mut Context, merge: &mut Merge<'_>) -> Result<(), Fail
         .map(|group| recipients(group, all))
         .collect();
     let created_at = timestamp(context.now().as_second());
-    let services = Services::new(context);
+    let services = Services::of(context);
     let mut random = Entropy::new(&mut context.random);
     let wrapped = wrap_all(
         &groups,

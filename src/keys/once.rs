@@ -45,6 +45,10 @@ impl KeyService for Box<dyn KeyService> {
         (**self).handles(recipient)
     }
 
+    fn resolve(&self, recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
+        (**self).resolve(recipient)
+    }
+
     fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
         (**self).wrap(recipient, key)
     }
@@ -57,6 +61,10 @@ impl KeyService for Box<dyn KeyService> {
 impl<S: KeyService> KeyService for Once<S> {
     fn handles(&self, recipient: &Recipient) -> bool {
         self.service.handles(recipient)
+    }
+
+    fn resolve(&self, recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
+        self.service.resolve(recipient)
     }
 
     fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {

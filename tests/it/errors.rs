@@ -1325,7 +1325,7 @@ hint: give --input-type and --output-type the same format
         str![[r#"
 sops-rs: error: the argument '--in-place' cannot be used with '--output <FILE>'
 
-Usage: sops-rs encrypt --in-place <FILE>
+Usage: sops-rs encrypt --in-place <FILE> [FILES]...
 
 For more information, try '--help'.
 
@@ -1356,7 +1356,7 @@ sops-rs: error: unexpected argument '--inplace' found
 
   tip: a similar argument exists: '--in-place'
 
-Usage: sops-rs decrypt --in-place [FILE]
+Usage: sops-rs decrypt --in-place [FILE] [FILES]...
 
 For more information, try '--help'.
 

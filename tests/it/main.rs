@@ -33,7 +33,11 @@ mod git;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod many;
+#[cfg(test)]
 mod merge_cases;
+#[cfg(test)]
+mod rekey;
 #[cfg(test)]
 mod roundtrip;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! as it is (see `locked`) until nothing else has helped.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use age::plugin::{self, IdentityPluginV1};
 use age::ssh;
@@ -191,6 +192,9 @@ fn bech32_problem(word: &str) -> IdentityProblem {
         .map_or(IdentityProblem::Typo, |()| IdentityProblem::NotAKey)
 }
 
+/// Plugins take turns: they may speak to a person, and to one device.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Has the program of a plugin try its identity.
 fn ask_plugin(
     identity: &plugin::Identity,
@@ -198,6 +202,7 @@ fn ask_plugin(
     prompt: &Asking,
 ) -> Option<Result<FileKey, KeyError>> {
     let identities = std::slice::from_ref(identity);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     match IdentityPluginV1::new(identity.plugin(), identities, prompt.clone()) {
         Ok(plugin) => {
             age::Identity::unwrap_stanzas(&plugin, stanzas).map(|result| result.map_err(explain))

@@ -1,0 +1,186 @@
+//! From the paths that a user named to files: directories are walked if that is asked for, by the rules of git.
+//!
+//! Knows what git ignores and where links lead. What a file holds is judged by whoever asks.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use clap::Args;
+use ignore::WalkBuilder;
+use sops_rs::format::Format;
+use zeroize::Zeroizing;
+
+use super::args::{InputArgs, OutputArgs};
+use super::context::Context;
+use super::creation::normal;
+use super::exit::Exit;
+use super::io::{self, Input};
+use super::report::Failure;
+use super::sealed::Source;
+
+/// Directories, for commands that take many files.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct TreeArgs {
+    /// Go through directories; what git ignores is left out, and links are not followed
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+}
+
+/// Several paths for a command that takes one as well.
+pub(crate) struct Many {
+    pub(crate) paths: Vec<PathBuf>,
+    input_type: Option<Format>,
+}
+
+impl Many {
+    /// The paths that were named first and behind it. `has_place` says that each file has one to be written to.
+    ///
+    /// # Errors
+    /// [`Exit::Conflict`] for options that mean one file, [`Exit::NoFile`] if none was named.
+    pub(crate) fn new(
+        input: &InputArgs,
+        more: &[PathBuf],
+        output: &OutputArgs,
+        has_place: bool,
+    ) -> Result<Self, Failure> {
+        let conflict = |message, hint: &str| Err(Failure::new(Exit::Conflict, message).hint(hint));
+        let paths: Vec<PathBuf> = input.file.iter().chain(more).cloned().collect();
+        if paths.is_empty() {
+            return Err(
+                Failure::new(Exit::NoFile, "no file was named").hint("name files or directories")
+            );
+        }
+        let is_stdin = |path: &PathBuf| Input::new(Some(path.clone())) == Input::Stdin;
+        if paths.iter().any(is_stdin) {
+            return conflict(
+                "standard input cannot be one of many files",
+                "leave out `-`",
+            );
+        }
+        if output.output.is_some() || input.filename_override.is_some() {
+            let message = "one name cannot stand for many files";
+            return conflict(message, "leave out `--output` and `--filename-override`");
+        }
+        if !has_place {
+            let message = "many files have no place to go to";
+            return conflict(message, "add `--in-place` to replace each of them");
+        }
+        Ok(Self {
+            paths,
+            input_type: input.input_type,
+        })
+    }
+
+    /// What was said of all files, for one of them.
+    pub(crate) fn input(&self, path: &Path) -> InputArgs {
+        InputArgs {
+            file: Some(path.to_owned()),
+            input_type: self.input_type,
+            filename_override: None,
+        }
+    }
+}
+
+/// The path of a file from the working directory; from the root, without its slash, if it lies elsewhere.
+pub(crate) fn from_here(context: &Context, path: &Path) -> PathBuf {
+    let path = normal(&context.resolve(path));
+    let here = path.strip_prefix(context.working_dir());
+    let from_root = || {
+        path.components()
+            .filter(|part| matches!(part, Component::Normal(_)))
+    };
+    here.map_or_else(|_| from_root().collect(), Path::to_owned)
+}
+
+/// The files that `paths` stand for: those that were named as they are, and in directories those that `wanted` takes, in
+/// the order of their names. No file comes twice.
+///
+/// # Errors
+/// [`Exit::NoFile`] for a directory without `recursive`, and if a directory cannot be walked.
+pub(crate) fn files(
+    context: &mut Context,
+    paths: &[PathBuf],
+    recursive: bool,
+    wanted: impl Fn(&mut Context, &Path) -> bool,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for path in paths {
+        if !context.resolve(path).is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        if !recursive {
+            let message = format!("`{}` is a directory, not a file", path.display());
+            return Err(Failure::new(Exit::NoFile, message)
+                .hint("add `--recursive` to go through the files in it"));
+        }
+        for file in below(context, path)? {
+            if wanted(context, &file) {
+                found.push(file);
+            }
+        }
+    }
+    found.retain(|path| seen.insert(path.clone()));
+    Ok(found)
+}
+
+/// All files below a directory that git does not ignore, in order, as paths that begin as `directory` does.
+fn below(context: &Context, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let root = context.resolve(directory);
+    let mut walk = WalkBuilder::new(&root);
+    // `.env` is a file like any other, and rules for other programs mean nothing here.
+    walk.hidden(false)
+        .ignore(false)
+        .require_git(false)
+        .follow_links(false);
+    walk.filter_entry(|entry| entry.file_name() != ".git");
+    walk.sort_by_file_path(Ord::cmp);
+    let mut found = Vec::new();
+    for entry in walk.build() {
+        let entry = entry.map_err(|error| {
+            let message = format!("cannot go through `{}`: {error}", directory.display());
+            Failure::new(Exit::CannotRead, message)
+        })?;
+        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        if is_file && !is_left_over(entry.file_name()) {
+            let inner = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            found.push(directory.join(inner));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file is what a run that was killed has left of its work: it stands beside the file that it was made for.
+fn is_left_over(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.contains(".sops-rs-")
+}
+
+/// Whether a file is sealed, or was and is damaged: that one must not be passed over without a word.
+pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
+    let Ok(bytes) = io::read(context, &Input::File(path.to_owned())) else {
+        // Whoever works on it will say why.
+        return true;
+    };
+    holds_sealed(path, &bytes)
+}
+
+fn holds_sealed(path: &Path, bytes: &Zeroizing<Vec<u8>>) -> bool {
+    let has = |mark: &[u8]| memchr::memmem::find(bytes, mark).is_some();
+    if !has(b"sops") || !has(b"ENC[AES256_GCM,") {
+        return false;
+    }
+    let source = Source {
+        name: String::new(),
+        format: Format::of_path(&path.to_string_lossy()),
+        bytes: bytes.clone(),
+    };
+    match source.document(Exit::Failed) {
+        Ok(document) => !document.metadata().is_empty(),
+        // What is no JSON is no envelope, but perhaps a text about sealed files.
+        Err(_) => source.format != Format::Binary,
+    }
+}

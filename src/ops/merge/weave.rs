@@ -134,8 +134,10 @@ impl Weaver<'_> {
                 .map(|row| Piece::Row(side, row))
                 .collect::<Vec<_>>()
         });
-        let units = || self.units(hunk).filter(|_| self.care == Care::Units);
-        let woven = taken.or_else(units);
+        let woven = match self.care {
+            Care::Units => taken.or_else(|| self.units(hunk)),
+            Care::Hunks => taken,
+        };
         match woven.filter(|woven| self.holds(hunk, woven)) {
             Some(woven) => pieces.extend(woven),
             None => self.clash(hunk.clone(), pieces),

@@ -1,4 +1,5 @@
-//! The laws of merging, on the texts of `testdata/roundtrip` with lines changed, removed, repeated and exchanged at random.
+//! The laws of merging, on the texts of `testdata/roundtrip` and `testdata/merge` with lines changed, removed, repeated and
+//! exchanged at random.
 
 use std::fs;
 
@@ -17,6 +18,15 @@ fn texts() -> Vec<(Format, String)> {
         for entry in fs::read_dir(testdata("roundtrip").join(folder)).expect("a folder") {
             let text = fs::read_to_string(entry.expect("an entry").path()).expect("UTF-8");
             if text.len() < 4000 {
+                found.push((format, text));
+            }
+        }
+    }
+    for entry in fs::read_dir(testdata("merge")).expect("a folder") {
+        let folder = entry.expect("an entry").path();
+        for extension in ["yaml", "json", "env", "ini"] {
+            if let Ok(text) = fs::read_to_string(folder.join(format!("ours.{extension}"))) {
+                let format = Format::of_path(&format!("ours.{extension}"));
                 found.push((format, text));
             }
         }

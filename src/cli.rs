@@ -23,6 +23,7 @@ mod groups;
 mod identities;
 mod init;
 mod io;
+mod keys;
 mod many;
 mod merge;
 mod private;
@@ -98,6 +99,7 @@ enum Verb {
     Doctor(doctor::Doctor),
     Merge(Box<merge::Merge>),
     Mergetool(merge::Mergetool),
+    Keys(keys::Keys),
 }
 
 /// Runs the program with the arguments, environment and streams of the process.
@@ -151,6 +153,7 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Doctor(arguments) => doctor::run(context, &arguments),
         Verb::Git(arguments) => git::run(context, &arguments, config),
         Verb::Merge(arguments) => merge::run(context, &arguments),
+        Verb::Keys(arguments) => keys::run(context, &arguments, config),
         Verb::Mergetool(arguments) => merge::run_all(context, &arguments),
     }
 }

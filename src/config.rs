@@ -321,6 +321,14 @@ impl Config {
         self.names.of(recipient)
     }
 
+    /// Everybody whom a creation rule or the `recipients` map names, some perhaps more than once. A group of a rule that
+    /// has something wrong in it is passed over.
+    pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
+        let rules = self.creation_rules.iter().flatten();
+        let groups = rules.flat_map(|rule| rule.groups.iter().flatten());
+        groups.flatten().chain(self.names.recipients())
+    }
+
     /// Everybody who is called `name`, by [`Self::name_of`]; nobody if the name is not known.
     #[must_use]
     pub fn called(&self, name: &str) -> Vec<Recipient> {

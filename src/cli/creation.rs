@@ -281,7 +281,11 @@ pub(crate) fn load(
 }
 
 /// The config: the one that was named, else the nearest above the file, else the nearest above the working directory.
-fn find(context: &Context, named: Option<&Path>, file: &Path) -> Option<(PathBuf, Strictness)> {
+pub(crate) fn find(
+    context: &Context,
+    named: Option<&Path>,
+    file: &Path,
+) -> Option<(PathBuf, Strictness)> {
     if let Some(path) = named {
         let ours = path.file_name().is_some_and(|name| name == ".sops-rs.yaml");
         let strictness = if ours {
@@ -305,7 +309,7 @@ fn find(context: &Context, named: Option<&Path>, file: &Path) -> Option<(PathBuf
 }
 
 /// What `path_regex` is matched against: the path below the config's folder, else the whole path; always with `/`.
-fn relative(file: &Path, folder: Option<&Path>) -> String {
+pub(crate) fn relative(file: &Path, folder: Option<&Path>) -> String {
     let below = folder
         .and_then(|folder| file.strip_prefix(folder).ok())
         .unwrap_or(file);
@@ -333,7 +337,7 @@ pub(crate) fn normal(path: &Path) -> PathBuf {
 }
 
 /// The path as short as it can be said from here.
-fn shown(context: &Context, path: &Path) -> String {
+pub(crate) fn shown(context: &Context, path: &Path) -> String {
     path.strip_prefix(context.working_dir())
         .unwrap_or(path)
         .display()
@@ -352,7 +356,7 @@ fn no_config(context: &Context, path: &Path) -> Failure {
 }
 
 /// A config that does not answer: what is wrong with it, and where.
-fn bad_config(name: &str, error: &ConfigError) -> Failure {
+pub(crate) fn bad_config(name: &str, error: &ConfigError) -> Failure {
     match error {
         ConfigError::NoMatch { path, patterns } => {
             let mut failure = Failure::new(

@@ -3,6 +3,8 @@
 //! Takes plans, not arguments, so that every command which changes recipients does it here. Knows nothing of where a plan
 //! comes from, and writes nothing.
 
+use std::path::Path;
+
 use sops_rs::config::Matched;
 use sops_rs::keys::NotWrapped;
 use sops_rs::metadata::Metadata;
@@ -16,6 +18,7 @@ use sops_rs::value::timestamp;
 
 use super::args::IdentityArgs;
 use super::context::Context;
+use super::creation::matching_rule;
 use super::encrypt::not_wrapped;
 use super::entropy::Entropy;
 use super::exit::Exit;
@@ -219,6 +222,46 @@ fn refuse_unsupported(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     });
     Err(failure.hint(
         "use a version that knows them, or take them out with `sops-rs rotate --rm-unsupported`",
+    ))
+}
+
+/// Who can push can write himself into a file, and would be handed the new key by whoever rotates it: only recipients that
+/// the rule for the file names, or that are `added` now, are given one.
+///
+/// # Errors
+/// [`Exit::Failed`] with everybody else, and if the config is wrong.
+pub(crate) fn refuse_unnamed(
+    context: &mut Context,
+    config: Option<&Path>,
+    path: &Path,
+    name: &str,
+    wanted: &Wanted,
+    added: &[Recipient],
+) -> Result<(), Failure> {
+    let Ok(rule) = matching_rule(context, config, path)? else {
+        return Ok(());
+    };
+    // A rule that names nobody leaves it to the options.
+    if rule.groups.iter().all(Vec::is_empty) {
+        return Ok(());
+    }
+    let added = [added.to_vec()];
+    let unnamed = wanted.groups.iter().flatten().filter(|recipient| {
+        let known = !matches!(recipient, Recipient::Unknown { .. });
+        known && !within(&rule.groups, recipient) && !within(&added, recipient)
+    });
+    let unnamed: Vec<String> = unnamed.map(Recipient::identity).collect();
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{name}` has recipients that rule {} of the config does not name; they were given nothing",
+        rule.rule
+    );
+    let failure = Failure::new(Exit::Failed, message);
+    let failure = unnamed.into_iter().fold(failure, Failure::detail);
+    Err(failure.hint(
+        "take them out with `--rm-age` or the like, name them in the config, or add `--keep-unknown`",
     ))
 }
 

@@ -8,11 +8,11 @@ use sops_rs::recipient::Recipient;
 
 use super::args::{IdentityArgs, KeyArgs, OutputArgs};
 use super::context::Context;
-use super::creation::{check, matching_rule, named_recipients};
+use super::creation::{check, named_recipients};
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::many;
-use super::rekeying::{Wanted, rotated, within};
+use super::rekeying::{Wanted, refuse_unnamed, rotated, within};
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
 use super::target::Target;
@@ -259,40 +259,4 @@ fn add(wanted: &mut Wanted, added: &[Recipient]) {
     if let Some(first) = wanted.groups.first_mut() {
         first.extend(new);
     }
-}
-
-/// Who can push can write himself into a file, and would be handed the new key by whoever rotates it.
-fn refuse_unnamed(
-    context: &mut Context,
-    config: Option<&Path>,
-    path: &Path,
-    name: &str,
-    wanted: &Wanted,
-    added: &[Recipient],
-) -> Result<(), Failure> {
-    let Ok(rule) = matching_rule(context, config, path)? else {
-        return Ok(());
-    };
-    // A rule that names nobody leaves it to the options.
-    if rule.groups.iter().all(Vec::is_empty) {
-        return Ok(());
-    }
-    let added = [added.to_vec()];
-    let unnamed = wanted.groups.iter().flatten().filter(|recipient| {
-        let known = !matches!(recipient, Recipient::Unknown { .. });
-        known && !within(&rule.groups, recipient) && !within(&added, recipient)
-    });
-    let unnamed: Vec<String> = unnamed.map(Recipient::identity).collect();
-    if unnamed.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "`{name}` has recipients that rule {} of the config does not name; they were given nothing",
-        rule.rule
-    );
-    let failure = Failure::new(Exit::Failed, message);
-    let failure = unnamed.into_iter().fold(failure, Failure::detail);
-    Err(failure.hint(
-        "take them out with `--rm-age` or the like, name them in the config, or add `--keep-unknown`",
-    ))
 }

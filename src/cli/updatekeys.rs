@@ -203,7 +203,7 @@ fn checked(differ: usize, total: usize) -> Result<Exit, Failure> {
 }
 
 /// Asks until there is an answer.
-fn agreed(context: &mut Context) -> Result<bool, Failure> {
+pub(crate) fn agreed(context: &mut Context) -> Result<bool, Failure> {
     loop {
         let answer = context.ask("Is this okay? (y/n):")?;
         let Some(answer) = answer else {

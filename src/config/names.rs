@@ -87,6 +87,11 @@ impl Names {
         found.map(|(_, recipients)| recipients.as_slice())
     }
 
+    /// Everybody in the map.
+    pub(super) fn recipients(&self) -> impl Iterator<Item = &Recipient> {
+        self.map.iter().flat_map(|(_, recipients)| recipients)
+    }
+
     /// What a recipient is called.
     pub(super) fn of(&self, recipient: &Recipient) -> Option<&str> {
         let identity = recipient.identity();

@@ -31,6 +31,8 @@ mod fuzz;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod many;

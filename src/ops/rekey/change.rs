@@ -62,10 +62,26 @@ impl Change {
     }
 }
 
-/// Whether both are the same recipient: equal in kind and identity string, or equal entries of a kind that is not known.
+/// Whether both are the same recipient: equal in kind and identity string, or equal entries of a kind that is not known. A
+/// key of Azure whose version a config leaves open is any version of it (spec 10.5).
 #[must_use]
 pub fn same(one: &Recipient, other: &Recipient) -> bool {
     match one {
+        Recipient::AzureKv {
+            vault_url,
+            name,
+            version,
+        } => match other {
+            Recipient::AzureKv {
+                vault_url: other_url,
+                name: other_name,
+                version: other_version,
+            } => {
+                let open = version.is_empty() || other_version.is_empty();
+                vault_url == other_url && name == other_name && (open || version == other_version)
+            }
+            _ => false,
+        },
         Recipient::Unknown { .. } => one == other,
         _ => one.kind() == other.kind() && one.identity() == other.identity(),
     }

@@ -40,7 +40,7 @@ pub(crate) struct Context {
     colour: bool,
     /// Whether nobody is to be asked for a passphrase, though there may be a terminal.
     quiet: bool,
-    /// The name of the terminal, if any standard stream but the output is one.
+    /// The name of the terminal, if any standard stream is one.
     #[cfg_attr(not(feature = "pgp"), expect(dead_code, reason = "only gpg is told"))]
     terminal: Option<OsString>,
     /// The key services, if this is one of many contexts that share them.
@@ -63,7 +63,9 @@ impl Context {
             }),
             interactive: stdin.is_terminal() && stderr.is_terminal(),
             quiet: false,
-            terminal: terminal_name(&stdin).or_else(|| terminal_name(&stderr)),
+            terminal: terminal_name(&stdin)
+                .or_else(|| terminal_name(&stderr))
+                .or_else(|| terminal_name(io::stdout())),
             services: None,
             progress: Progress::default(),
             colour: anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never,

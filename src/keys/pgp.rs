@@ -235,5 +235,5 @@ fn names_one_key(recipient: &str) -> bool {
     digits.len() >= 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

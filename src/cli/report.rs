@@ -22,8 +22,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     location: Option<Box<Location>>,
     details: Vec<String>,
-    /// One thing to do about it.
-    pub(crate) hint: Option<String>,
+    hint: Option<String>,
 }
 
 /// A place in a file.
@@ -82,14 +81,19 @@ impl Failure {
         failure.at(path, format, source, error.span.start())
     }
 
+    /// The lines of detail, fit for a terminal.
+    pub(crate) fn details(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.details.iter().map(|detail| escaped(detail))
+    }
+
     /// The message as it goes to the terminal, line ends included.
     pub(crate) fn render(&self, program: &str, colour: bool) -> String {
         let mut text = headline(program, "error", RED, &self.message, colour);
         if let Some(location) = &self.location {
             location.render(&mut text);
         }
-        for detail in &self.details {
-            let _ = writeln!(text, "  {}", escaped(detail));
+        for detail in self.details() {
+            let _ = writeln!(text, "  {detail}");
         }
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "{}: {}", painted("hint", CYAN, colour), escaped(hint));

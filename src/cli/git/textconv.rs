@@ -65,8 +65,8 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
                 .replace(&format!("`{}`", source.name), "this file");
             let reason = escaped(&message).into_owned();
             context.print(format!("# sops-rs: cannot decrypt: {reason}\n").as_bytes())?;
-            if let Some(hint) = &failure.hint {
-                context.print(format!("# hint: {}\n", escaped(hint)).as_bytes())?;
+            for detail in failure.details() {
+                context.print(format!("#   {detail}\n").as_bytes())?;
             }
             context.print(&source.bytes)?;
         }

@@ -291,10 +291,10 @@ fn a_diff_asks_for_no_passphrase() {
     let (note, sealed) = shown.split_at(shown.len() - world.read("db.env").len());
     assert_eq!(sealed, world.read("db.env"));
     assert_message(
-        note.to_owned(),
+        of_locked(&gnupg, note),
         str![[r#"
 # sops-rs: cannot decrypt: no identity could open this file
-# hint: run `sops-rs decrypt` on it in a terminal first: the agent of gpg then remembers the passphrase for a while
+#   [KEY]  failed: gpg: the key needs a passphrase or PIN, and nobody can be asked for it here
 
 "#]],
     );

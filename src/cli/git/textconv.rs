@@ -65,8 +65,10 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
                 .replace(&format!("`{}`", source.name), "this file");
             let reason = escaped(&message).into_owned();
             context.print(format!("# sops-rs: cannot decrypt: {reason}\n").as_bytes())?;
-            for detail in failure.details() {
-                context.print(format!("#   {detail}\n").as_bytes())?;
+            // On one line: more would push the first one out of what a diff shows.
+            let details: Vec<_> = failure.details().collect();
+            if !details.is_empty() {
+                context.print(format!("#   {}\n", details.join("; ")).as_bytes())?;
             }
             context.print(&source.bytes)?;
         }

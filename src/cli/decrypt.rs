@@ -91,6 +91,9 @@ fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure>
         one(own, arguments, &input, &target)
     });
     let names: Vec<String> = files.iter().map(name).collect();
+    if files.is_empty() {
+        context.note("there is no sealed file");
+    }
     many::settle(context, &names, outcomes, "decrypted")?;
     Ok(Exit::Success)
 }

@@ -107,9 +107,8 @@ fn run_many(
     let name = |path: &PathBuf| path.display().to_string();
     let outcomes = many::each(context, &files, name, |own, path| {
         let named = many.paths.contains(path);
-        // With recipients from the options every file is meant.
-        if !named && matching_rule(own, config, path)?.is_err() && !arguments.keys.names_any() {
-            return Ok(());
+        if !named && !is_meant(own, arguments, config, path)? {
+            return Ok(false);
         }
         let input = many.input(path);
         if read(own, arguments, &input)?.is_sealed() {
@@ -119,13 +118,32 @@ fn run_many(
                     path.display()
                 ));
             }
-            return Ok(());
+            return Ok(false);
         }
-        one(own, arguments, config, &input, &Target::File(path.clone()))
+        let target = Target::File(path.clone());
+        one(own, arguments, config, &input, &target).map(|()| true)
     });
     let names: Vec<String> = files.iter().map(name).collect();
-    many::settle(context, &names, outcomes, "encrypted")?;
+    let done = many::settle(context, &names, outcomes, "encrypted")?;
+    if !done.contains(&true) {
+        context.note("there is nothing to encrypt: no rule matches, or it was done before");
+    }
     Ok(Exit::Success)
+}
+
+/// Whether a file that was found in a directory shall be encrypted: if a rule matches, or if there are no rules at all and the
+/// recipients come from options.
+fn is_meant(
+    context: &mut Context,
+    arguments: &Encrypt,
+    config: Option<&Path>,
+    path: &Path,
+) -> Result<bool, Failure> {
+    if matching_rule(context, config, path)?.is_ok() {
+        return Ok(true);
+    }
+    let file = creation::normal(&context.resolve(path));
+    Ok(arguments.keys.names_any() && creation::find(context, config, &file).is_none())
 }
 
 /// Whether this is a file that git or this program reads for itself. Encrypted it would be of no use.

@@ -226,7 +226,7 @@ fn refuse_unsupported(name: &str, wanted: &Wanted) -> Result<(), Failure> {
 }
 
 /// Who can push can write himself into a file, and would be handed the new key by whoever rotates it: only recipients that
-/// the rule for the file names, or that are `added` now, are given one.
+/// the rule for the file names, or that are `added` to the first group now, are given one.
 ///
 /// # Errors
 /// [`Exit::Failed`] with everybody else, and if the config is wrong.
@@ -245,24 +245,54 @@ pub(crate) fn refuse_unnamed(
     if rule.groups.iter().all(Vec::is_empty) {
         return Ok(());
     }
-    let added = [added.to_vec()];
-    let unnamed = wanted.groups.iter().flatten().filter(|recipient| {
-        let known = !matches!(recipient, Recipient::Unknown { .. });
-        known && !within(&rule.groups, recipient) && !within(&added, recipient)
-    });
-    let unnamed: Vec<String> = unnamed.map(Recipient::identity).collect();
+    let unnamed = unnamed(&rule, wanted, added);
     if unnamed.is_empty() {
         return Ok(());
     }
     let message = format!(
-        "`{name}` has recipients that rule {} of the config does not name; they were given nothing",
+        "`{name}` would give its new key to others than rule {} of the config does; nothing was written",
         rule.rule
     );
     let failure = Failure::new(Exit::Failed, message);
     let failure = unnamed.into_iter().fold(failure, Failure::detail);
     Err(failure.hint(
-        "take them out with `--rm-age` or the like, name them in the config, or add `--keep-unknown`",
+        "take them out with `--rm-age` or the like, run `sops-rs updatekeys`, or add `--keep-unknown`",
     ))
+}
+
+/// What a file lets happen that its rule does not: recipients that it does not name, or not in that group, and fewer groups
+/// that are enough.
+fn unnamed(rule: &Matched, wanted: &Wanted, added: &[Recipient]) -> Vec<String> {
+    let mut found = Vec::new();
+    let several = rule.groups.len() > 1;
+    for (index, group) in wanted.groups.iter().enumerate() {
+        let place = if several { index..index + 1 } else { 0..1 };
+        let named = rule.groups.get(place).unwrap_or_default();
+        let added = [if index == 0 {
+            added.to_vec()
+        } else {
+            Vec::new()
+        }];
+        let unnamed = group.iter().filter(|recipient| {
+            let known = !matches!(recipient, Recipient::Unknown { .. });
+            known && !within(named, recipient) && !within(&added, recipient)
+        });
+        found.extend(unnamed.map(|recipient| match wanted.groups.len() {
+            1 => recipient.identity(),
+            _ => format!("{}, in group {}", recipient.identity(), index + 1),
+        }));
+    }
+    // 0 stands for all groups.
+    let needed = |number: usize, groups: usize| if number == 0 { groups } else { number };
+    let of_file = needed(wanted.threshold, wanted.groups.len());
+    let of_rule = needed(rule.shamir_threshold, rule.groups.len());
+    let of_file = if wanted.groups.len() > 1 { of_file } else { 1 };
+    if several && of_file < of_rule {
+        found.push(format!(
+            "{of_file} group(s) would be enough, where the rule asks for {of_rule}"
+        ));
+    }
+    found
 }
 
 fn cannot(sealed: &Sealed<'_>, error: &RekeyError) -> Failure {

@@ -182,7 +182,7 @@ pub(crate) fn run(
         }
     }
     if files.len() != 1 {
-        context.note(&format!("{} files have a new data key", files.len()));
+        context.note(&format!("{} file(s) have a new data key", files.len()));
     }
     Ok(Exit::Success)
 }

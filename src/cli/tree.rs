@@ -147,9 +147,8 @@ fn below(context: &Context, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         if is_file && !is_left_over(entry.file_name()) {
             let inner = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-            // As a person would name it.
-            let is_here = directory == Path::new(".");
-            found.push(if is_here {
+            let here = directory.components().all(|part| part == Component::CurDir);
+            found.push(if here {
                 inner.to_owned()
             } else {
                 directory.join(inner)

@@ -110,7 +110,7 @@ pub(crate) fn run(
             path.unwrap_or_default()
         ));
     } else if differ > 0 {
-        context.note(&format!("{differ} files written with new keys"));
+        context.note(&format!("{differ} file(s) written with new keys"));
     }
     if removed {
         context.note("who was removed still knows the data key: `sops-rs rotate` makes a new one");
@@ -185,7 +185,7 @@ fn say_unchanged(context: &mut Context, files: &[PathBuf], unchanged: usize) {
         }
         ([], _) => context.note("there is no sealed file"),
         (_, 0) => {}
-        (_, number) => context.note(&format!("{number} files already up to date")),
+        (_, number) => context.note(&format!("{number} file(s) already up to date")),
     }
 }
 

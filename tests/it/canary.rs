@@ -157,9 +157,11 @@ fn damaged_plaintext_is_not_told() {
                 let what = format!("{what} at byte {at} of {name}");
                 runs += 1;
                 // Which command it is takes turns; at the next place each damage meets the next command.
-                let ran = match runs % 5 {
+                let ran = match runs % 7 {
                     0 => assert_silent(&world, &what, &["decrypt", name]),
                     1 => assert_silent(&world, &what, &["edit", name]),
+                    4 => assert_silent(&world, &what, &["rotate", name]),
+                    5 => assert_silent(&world, &what, &["updatekeys", "-y", name]),
                     2 => assert_silent(&world, &what, &["filestatus", name]),
                     3 => assert_silent(&world, &what, &["encrypt", name]),
                     _ => assert_silent(&world, &what, &["encrypt", "--output", "x", name]),
@@ -201,9 +203,11 @@ fn damaged_sealed_files_are_not_told() {
                 world.write(name, damaged(text, damage, at));
                 let what = format!("{what} at byte {at} of sealed {name}");
                 runs += 1;
-                let ran = match runs % 5 {
+                let ran = match runs % 7 {
                     0 => assert_silent(&world, &what, &["filestatus", name]),
                     1 => assert_silent(&world, &what, &["edit", name]),
+                    3 => assert_silent(&world, &what, &["rotate", name]),
+                    4 => assert_silent(&world, &what, &["groups", "add", "-f", name, "-a", ALICE]),
                     2 => assert_silent(&world, &what, &["encrypt", name]),
                     _ => assert_silent(&world, &what, &["decrypt", name]),
                 };

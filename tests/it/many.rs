@@ -120,7 +120,10 @@ fn a_directory_is_walked_as_git_would_and_only_sealed_files_count() {
     assert_eq!(changed(&before, &snapshot(&world)), FOUND);
     let listed: Vec<&str> = plan
         .lines()
-        .filter_map(|line| line.strip_prefix("  "))
+        .filter_map(|line| {
+            line.strip_prefix("  ")
+                .filter(|line| !line.starts_with(' '))
+        })
         .collect();
     assert_eq!(listed, FOUND, "{plan}");
     // Who names a file means it, ignored or not.
@@ -163,6 +166,18 @@ fn encrypt_takes_only_what_a_rule_matches_from_a_directory() {
         changed(&before, &snapshot(&world)),
         ["deep/c.ini", "deep/d.txt", "deep/er/b.json"]
     );
+    // Nor does a variable that names recipients mean files that no rule does.
+    let mut command = world.command(["encrypt", "-i", "-r", "."]);
+    let output = command
+        .env("SOPS_AGE_RECIPIENTS", ALICE)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("nothing to encrypt"),
+        "{said}"
+    );
+    assert_eq!(changed(&before, &snapshot(&world)).len(), 3);
     // A file that is named must have one.
     let ran = world.run(["encrypt", "-i", "a.yaml", ".env"]);
     assert_eq!(ran.code, Some(1));
@@ -171,6 +186,21 @@ fn encrypt_takes_only_what_a_rule_matches_from_a_directory() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn without_a_config_a_directory_is_encrypted_for_whom_the_options_name() {
+    let world = plain_tree();
+    std::fs::remove_file(world.path(".sops.yaml")).expect("the config");
+    let before = snapshot(&world);
+    world.ok(["encrypt", "-i", "-r", "."]);
+    assert_eq!(
+        changed(&before, &snapshot(&world)),
+        [""; 0],
+        "nobody is named"
+    );
+    world.ok(["encrypt", "-i", "-r", "--age", ALICE, "."]);
+    assert_eq!(changed(&before, &snapshot(&world)), FOUND);
 }
 
 #[test]
@@ -274,7 +304,7 @@ fn what_a_config_says_about_all_files_is_said_once() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(ran.stderr.matches("odd").count(), 1, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("5 files already up to date"),
+        ran.stderr.contains("5 file(s) already up to date"),
         "{}",
         ran.stderr
     );

@@ -257,6 +257,42 @@ fn a_recipient_that_was_pushed_into_a_file_gets_nothing() {
     }
 }
 
+/// The same with groups: who has a share of one group writes himself into another, or lowers the threshold.
+#[test]
+fn what_was_pushed_into_groups_is_refused() {
+    let world = World::new().set("SOPS_AGE_KEY", &both_keys());
+    world.write(
+        ".sops.yaml",
+        format!("creation_rules:\n  - shamir_threshold: 3\n    key_groups:\n      - age: [{ALICE}]\n      - age: [{BOB}]\n      - age: [{BOB}]\n"),
+    );
+    world.write("a.yaml", "a: x\n");
+    world.ok(["encrypt", "-i", "a.yaml"]);
+    let before = world.read("a.yaml");
+    world.ok(["rotate", "a.yaml"]);
+    for (from, to, told) in [
+        (ALICE, BOB, "in group 1"),
+        (
+            "shamir_threshold: 3",
+            "shamir_threshold: 2",
+            "2 group(s) would be enough, where the rule asks for 3",
+        ),
+    ] {
+        let pushed = before.replace(from, to);
+        assert_ne!(pushed, before);
+        world.write("a.yaml", &pushed);
+        let message = world.fails(1, ["rotate", "-i", "a.yaml"]);
+        assert!(message.contains(told), "{message}");
+        assert_eq!(world.read("a.yaml"), pushed);
+    }
+    // A rule that has become stricter: first the recipients, then the key.
+    world.write(
+        "a.yaml",
+        before.replace("shamir_threshold: 3", "shamir_threshold: 2"),
+    );
+    world.ok(["updatekeys", "-y", "a.yaml"]);
+    world.ok(["rotate", "-i", "a.yaml"]);
+}
+
 #[test]
 fn without_a_rule_rotate_works_as_that_of_sops() {
     let world = sealed_for_two("alice");

@@ -21,7 +21,7 @@ use crate::cli::io::{self, Input, Privacy};
 use crate::cli::many;
 use crate::cli::rekeying::{Wanted, refuse_unnamed, rewrapped};
 use crate::cli::report::{Failure, escaped};
-use crate::cli::sealed::{Sealed, Source};
+use crate::cli::sealed::Sealed;
 
 /// Let somebody in
 ///
@@ -111,7 +111,7 @@ pub(crate) fn run(
     let shown = |plan: &Planned| plan.path.display().to_string();
     let names: Vec<String> = planned.iter().map(shown).collect();
     let outcomes = many::each(context, &planned, shown, |own, plan| {
-        give(own, arguments, config, &recipients, plan)
+        give(own, arguments, config, plan)
     });
     many::settle(context, &names, outcomes, "changed")?;
     context.note(&format!("`{name}` can open {} more file(s)", planned.len()));
@@ -231,21 +231,13 @@ fn give(
     context: &mut Context,
     arguments: &Add,
     config: Option<&Path>,
-    recipients: &[Recipient],
     plan: &Planned,
 ) -> Result<(), Failure> {
-    let source: Source = super::unchanged(context, &plan.path, &plan.bytes)?;
+    let source = super::unchanged(context, &plan.path, &plan.bytes)?;
     let sealed = Sealed::parse(context, &source)?;
-    // With several groups everybody gets a new share.
+    // With several groups everybody gets a new share. The config names the new ones by now.
     if plan.wanted.groups.len() > 1 {
-        refuse_unnamed(
-            context,
-            config,
-            &plan.path,
-            &source.name,
-            &plan.wanted,
-            recipients,
-        )?;
+        refuse_unnamed(context, config, &plan.path, &source.name, &plan.wanted, &[])?;
     }
     let text = rewrapped(context, &sealed, &plan.wanted, &arguments.identity)?;
     io::replace(context, &plan.path, text.as_bytes(), Privacy::Public)

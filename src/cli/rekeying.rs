@@ -160,7 +160,6 @@ pub(crate) fn rotated(
     refuse_unsupported(sealed.name, wanted)?;
     let metadata = &sealed.metadata;
     let key = sealed.data_key(context, identity)?;
-    // Nobody is asked to wrap the key of a file that is not in order.
     let mut random = Entropy::new(&mut context.random);
     let mut bytes = vec![0; DataKey::LEN];
     random.fill(&mut bytes);

@@ -161,11 +161,8 @@ pub(crate) fn run(
     let asked = arguments.recipients.read()?;
     let recursive = arguments.tree.recursive;
     let files = tree::files(context, &arguments.files, recursive, tree::is_sealed)?;
-    if let ([_, _, ..], false) = (files.as_slice(), arguments.output.in_place) {
-        return Err(
-            Failure::new(Exit::Conflict, "several files have no place to go to")
-                .hint("add `--in-place` to replace each of them"),
-        );
+    if files.len() > 1 {
+        refuse_one_for_many(arguments)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
     let outcomes = many::each(context, &files, name, |own, path| {
@@ -185,6 +182,20 @@ pub(crate) fn run(
         context.note(&format!("{} file(s) have a new data key", files.len()));
     }
     Ok(Exit::Success)
+}
+
+/// Options that mean one file, though there are many.
+fn refuse_one_for_many(arguments: &Rotate) -> Result<(), Failure> {
+    let conflict = |message, hint: &str| Err(Failure::new(Exit::Conflict, message).hint(hint));
+    if !arguments.output.in_place {
+        let message = "many files have no place to go to";
+        return conflict(message, "add `--in-place` to replace each of them");
+    }
+    if arguments.filename_override.is_some() {
+        let message = "one name cannot stand for many files";
+        return conflict(message, "leave out `--filename-override`");
+    }
+    Ok(())
 }
 
 /// Rotates one file; says which of those to be removed it had, by their position.

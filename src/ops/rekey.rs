@@ -159,7 +159,11 @@ pub fn wrap_new(
     }
     Ok(Wrapped {
         groups: wrapped,
-        shamir_threshold: threshold,
+        // The number that was used is written (spec 6.2).
+        shamir_threshold: match (threshold, groups.len()) {
+            (0, all @ 2..) => all,
+            (given, _) => given,
+        },
     })
 }
 

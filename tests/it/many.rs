@@ -2,8 +2,11 @@
 //! killed.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use age_core::primitives::bech32_encode;
+use bech32::Hrp;
 use rustix::process::Signal;
 
 use crate::support::{ALICE, BOB, Terminal, World, send, sops_fixtures, wait_until};
@@ -220,7 +223,7 @@ fn decrypt_mirrors_the_tree_elsewhere() {
         if let Some(bytes) = after.get(&format!("out/{name}")) {
             assert_eq!(bytes, text.as_bytes(), "{name}");
             let mode = std::fs::metadata(world.path(&format!("out/{name}"))).expect("a file");
-            let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+            let mode = mode.permissions().mode();
             assert_eq!(mode & 0o077, 0, "{name}: for this user alone");
         }
     }
@@ -249,6 +252,7 @@ fn what_cannot_be_done_with_many_files_is_refused_first() {
         (8, "encrypt a.yaml .env"),
         (8, "decrypt -i --output-dir out a.yaml"),
         (8, "rotate -r ."),
+        (8, "rotate -i -r --filename-override x.yaml ."),
         (100, "rotate -i ."),
     ] {
         let ran = world.run(line.split(' '));
@@ -348,6 +352,58 @@ fn a_passphrase_is_asked_for_once_and_progress_is_shown() {
     assert!(status.success(), "{shown}");
     assert!(!shown.contains("Passphrase for "), "{shown}");
     assert!((0..8).all(|number| world.read(&format!("{number}.yaml")) == "a: x\n"));
+}
+
+/// A plugin that hands the file key through, and notes in `overlap` if it runs twice at a time.
+const PLUGIN: &str = r#"#!/bin/sh
+while read -r arrow command rest; do
+  [ "$arrow" = "->" ] || continue
+  read -r body
+  case $command in
+    wrap-file-key) key=$body ;;
+    recipient-stanza) [ "$rest" = "0 echo" ] && key=$body ;;
+    done) break ;;
+  esac
+done
+case $1 in
+  --age-plugin=recipient-v1) printf -- '-> recipient-stanza 0 echo\n%s\n' "$key" ;;
+  --age-plugin=identity-v1)
+    mkdir "$HOME/turn" || echo twice >> "$HOME/overlap"
+    sleep 0.02
+    rmdir "$HOME/turn"
+    printf -- '-> file-key 0\n%s\n' "$key" ;;
+esac
+read -r ok; read -r empty
+printf -- '-> done\n\n'
+"#;
+
+/// Plugins stand for a device, and for a person who has to touch it.
+#[test]
+fn plugins_take_turns() {
+    let encode = |prefix: &str| bech32_encode(Hrp::parse(prefix).expect("a prefix"), b"anything");
+    let identity = encode("age-plugin-echo-").to_uppercase();
+    let world = World::new().set("SOPS_AGE_KEY", &identity);
+    let program = world.write("bin/age-plugin-echo", PLUGIN);
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).expect("a program");
+    let folder = program.parent().expect("a folder").display().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.env("PATH", format!("{folder}:/usr/bin:/bin"));
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    };
+    for number in 0..12 {
+        let name = format!("{number}.yaml");
+        world.write(&name, "a: x\n");
+        run(&["encrypt", "-i", "--age", &encode("age1echo"), &name]);
+    }
+    run(&["decrypt", "-i", "-r", "."]);
+    assert!((0..12).all(|number| world.read(&format!("{number}.yaml")) == "a: x\n"));
+    assert!(
+        !world.home().join("overlap").exists(),
+        "two plugins ran at once"
+    );
 }
 
 /// Enough files that a run is in the middle when it is killed.

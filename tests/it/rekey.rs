@@ -444,6 +444,46 @@ fn updatekeys_shows_asks_and_writes_only_who_comes_and_goes() {
     }
 }
 
+/// Somebody comes and goes again, in texts of every shape: what was there before is there again, byte for byte.
+#[test]
+fn the_layout_of_the_metadata_is_kept() {
+    let layouts = [
+        ("crlf.yaml", "a: x\r\nb:\r\n  - y\r\n"),
+        ("crlf.json", "{\r\n  \"a\": \"x\"\r\n}\r\n"),
+        ("crlf.ini", "[s]\r\na = x\r\n"),
+        ("crlf.env", "A=x\r\nB=y\r\n"),
+        ("end.yaml", "a: x"),
+        ("end.env", "A=x"),
+        ("end.ini", "[s]\na = x"),
+        ("documents.yaml", "a: x\n---\n# c\nb: y\n...\n"),
+        ("flow.yaml", "{a: x, b: [1, 'y'],}\n"),
+        ("line.json", "{\"a\":\"x\",\"b\":[1]}"),
+        ("wide.json", "{\n        \"a\": \"x\"\n}\n"),
+        ("nothing.json", "{}"),
+    ];
+    let world = World::with_identity("alice");
+    for (name, plain) in layouts {
+        config(&world, ALICE);
+        world.write(name, plain);
+        world.ok(["encrypt", "-i", "--allow-clear", name]);
+        let before = world.read(name);
+        config(&world, &format!("{ALICE},{BOB}"));
+        world.ok(["updatekeys", "-y", name]);
+        assert_eq!(
+            opens(&world, "bob", name).as_deref(),
+            Some(plain.as_bytes()),
+            "{name}"
+        );
+        judge(&world, name);
+        config(&world, ALICE);
+        world.ok(["updatekeys", "-y", name]);
+        assert_eq!(world.read(name), before, "{name}");
+        world.ok(["rotate", "-i", name]);
+        assert_eq!(world.ok(["decrypt", name]), plain.as_bytes(), "{name}");
+        judge(&world, name);
+    }
+}
+
 #[test]
 fn updatekeys_check_opens_nothing_and_writes_nothing() {
     let world = sealed_for_two("alice");

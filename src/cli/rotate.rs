@@ -6,7 +6,7 @@ use clap::Args;
 use sops_rs::format::Format;
 use sops_rs::recipient::Recipient;
 
-use super::args::{IdentityArgs, KeyArgs, OutputArgs};
+use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs};
 use super::context::Context;
 use super::creation::{check, named_recipients};
 use super::exit::Exit;
@@ -15,7 +15,7 @@ use super::many;
 use super::rekeying::{Wanted, refuse_unnamed, rotated, within};
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
-use super::target::Target;
+use super::target::{Target, same_format};
 use super::tree::{self, TreeArgs};
 
 /// Seal files anew with a new data key
@@ -209,10 +209,14 @@ fn rotate(
     let input = Input::new(Some(path.to_owned()));
     let target = Target::new(&input, &arguments.output)?;
     let known = arguments.filename_override.as_deref().unwrap_or(path);
-    let of_name = || Format::of_path(&known.to_string_lossy());
+    let named = InputArgs {
+        file: Some(path.to_owned()),
+        input_type: arguments.input_type,
+        filename_override: arguments.filename_override.clone(),
+    };
     let source = Source {
         name: input.name(),
-        format: arguments.input_type.unwrap_or_else(of_name),
+        format: same_format(&named, arguments.output.output_type)?,
         bytes: io::read(context, &input)?,
     };
     let sealed = Sealed::parse(context, &source)?;

@@ -15,6 +15,7 @@ use crate::ops::seal::leaves;
 use crate::random::Random;
 use crate::secret::Plain;
 use crate::selection::{Selection, Tracker};
+use crate::span::Span;
 use crate::value::{Type, Value, from_bytes};
 use zeroize::Zeroizing;
 
@@ -165,14 +166,30 @@ impl<'d, 's> Opener<'d, 's> {
         })
     }
 
-    /// Puts a fresh token in place of one that was opened, if that is what is wanted.
-    fn seal_anew(&mut self, node: &Node, plaintext: &[u8], kind: Type, place: &str) -> bool {
+    /// Puts a fresh token in place of `token`, which was opened, if that is what is wanted. Nothing but the token's own bytes
+    /// is replaced: blanks beside it say how the value was written (ADR 3).
+    fn seal_anew(
+        &mut self,
+        node: &Node,
+        token: &Token<'_>,
+        plaintext: &[u8],
+        kind: Type,
+        place: &str,
+    ) -> bool {
         let Some(anew) = &mut self.anew else {
             return false;
         };
-        let token = anew.token(plaintext, kind, place);
+        let fresh = anew.token(plaintext, kind, place);
         let (format, source) = (self.document.format(), self.document.source());
-        format::write_token(format, source, node, token, &mut self.edits);
+        match node.inner.of(source).find(token.text()) {
+            Some(at) => {
+                let start = node.inner.start() + at;
+                let span = Span::new(start, start + token.text().len());
+                self.edits.push(Edit::new(span, fresh));
+            }
+            // Escapes in it, or a break.
+            None => format::write_token(format, source, node, fresh, &mut self.edits),
+        }
         true
     }
 
@@ -210,14 +227,22 @@ impl<'d, 's> Opener<'d, 's> {
             if keyed {
                 return Err(fail(OpenError::UnknownType));
             }
-            if self.seal_anew(node, &bytes, kind, path.additional_data()) {
+            if self.seal_anew(node, &token, &bytes, kind, path.additional_data()) {
                 return Ok(());
             }
             return self.item_comment(node, &from_bytes(bytes));
         }
         let opened = Value::parse(kind, bytes).map_err(|error| fail(error.into()))?;
         self.mac.feed(&opened, true);
-        if aliased || self.seal_anew(node, &opened.canonical(), kind, path.additional_data()) {
+        if aliased
+            || self.seal_anew(
+                node,
+                &token,
+                &opened.canonical(),
+                kind,
+                path.additional_data(),
+            )
+        {
             return Ok(());
         }
         if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
@@ -284,7 +309,7 @@ impl<'d, 's> Opener<'d, 's> {
             }
             return Ok(());
         };
-        if self.seal_anew(node, &bytes, Type::Comment, &place) {
+        if self.seal_anew(node, &token, &bytes, Type::Comment, &place) {
             return Ok(());
         }
         let opened = from_bytes(bytes);

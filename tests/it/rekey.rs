@@ -210,6 +210,7 @@ fn rotate_prints_unless_told_otherwise() {
     );
     let message = world.fails(8, ["rotate", "app.json", "app.yaml"]);
     assert!(message.contains("add `--in-place`"), "{message}");
+    world.fails(8, ["rotate", "--output-type", "yaml", "app.json"]);
     assert_eq!(world.run(["rotate"]).code, Some(100));
     assert_eq!(world.run(["rotate", "absent.yaml"]).code, Some(100));
 }

@@ -17,9 +17,11 @@ use crate::keys::{DEFAULT_ORDER, KeyService, recover};
 use crate::metadata::Metadata;
 use crate::ops::binary;
 use crate::ops::decrypt::{DecryptError, MacError, Opening, decrypt};
+use crate::ops::encrypt::{Sealer, encrypt};
 use crate::random::Random;
 use crate::recipient::{Recipient, WrappedKey};
 use crate::secret::DataKey;
+use crate::selection::Selection;
 
 const BOB: &str = "age1v2yxy5rncmvrnca08sq3nefhjpm7en0zvg6tejd47ptezsvfdphsj728gf";
 const NOW: i64 = 1_700_000_000;
@@ -406,4 +408,85 @@ fn a_change_names_who_gains_and_who_loses() {
     assert_eq!(change.groups[0].kept, ["unknown recipient in `future_kms`"]);
     assert_eq!(change.groups[0].removed.len(), 1);
     assert_eq!(change.groups[1].added, [BOB]);
+}
+
+/// `plain` sealed with a key of sevens; `None` for the few texts that cannot be.
+fn sealed(format: Format, plain: &str) -> Option<String> {
+    let document = Document::parse(format, plain).ok()?;
+    let mut metadata = Metadata {
+        groups: wrapped(&[BOB], None).groups,
+        shamir_threshold: 0,
+        lastmodified: String::new(),
+        mac: String::new(),
+        version: crate::metadata::SOPS_VERSION.to_owned(),
+        rule: None,
+        mac_only_encrypted: false,
+        unknown: Vec::new(),
+    };
+    let mut sealer = Sealer {
+        selection: &Selection::default(),
+        key: &DataKey::new(vec![7; 32]),
+        allow_clear: true,
+        now: NOW,
+        random: &mut Counter(0),
+    };
+    let sealed = encrypt(document, &mut metadata, &mut sealer);
+    sealed.ok().map(|sealed| sealed.text)
+}
+
+/// What `key` opens `text` to.
+fn opened_with(format: Format, text: &str, key: &DataKey) -> String {
+    let document = Document::parse(format, text).unwrap();
+    let metadata = metadata(&document);
+    let (selection, _) = metadata.selection();
+    let opened = decrypt(&document, &metadata, &selection, key, Opening::default());
+    opened.unwrap().text.to_string()
+}
+
+#[test]
+fn whatever_can_be_sealed_opens_to_the_same_bytes_after_a_rotation() {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let folders = [
+        "roundtrip/yaml",
+        "roundtrip/json",
+        "roundtrip/dotenv",
+        "roundtrip/ini",
+        "exceptions",
+        "sops/3.13.2/plain",
+        "sops/3.13.2/random",
+    ];
+    let entries = folders
+        .iter()
+        .flat_map(|name| std::fs::read_dir(testdata.join(name)).unwrap());
+    let (old, new) = (DataKey::new(vec![7; 32]), DataKey::new(vec![8; 32]));
+    let mut seen = 0;
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let format = Format::of_path(path.to_str().unwrap());
+        let plain = std::fs::read_to_string(&path);
+        let (false, Ok(plain)) = (format == Format::Binary, plain) else {
+            continue;
+        };
+        let Some(text) = sealed(format, &plain) else {
+            continue;
+        };
+        let document = Document::parse(format, &text).unwrap();
+        let found = metadata(&document);
+        let (selection, _) = found.selection();
+        let again = NewKey {
+            key: &new,
+            wrapped: wrapped(&[BOB], None),
+            now: NOW,
+            random: &mut Counter(1 << 32),
+        };
+        let rotated = rotate(&document, &found, &selection, &old, again)
+            .unwrap()
+            .text;
+        let (before, after) = (
+            opened_with(format, &text, &old),
+            opened_with(format, &rotated, &new),
+        );
+        assert_eq!(after, before, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 100, "{seen} texts");
 }

@@ -14,7 +14,6 @@ use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use self::explain::Explainer;
 use self::login::{Access, Login};
 use super::online::block_on;
 use super::{KeyError, KeyService};
@@ -49,12 +48,12 @@ impl AwsKms {
 
     /// The login for a recipient, made the first time it is needed.
     fn login(&self, key: &Key<'_>) -> Result<Login, KeyError> {
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         let access = Access {
             profile: key.profile.to_owned(),
             role: key.role.to_owned(),
             region: region(key.arn)?.to_owned(),
         };
+        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(login) = logins.get(&access) {
             return Ok(login.clone());
         }
@@ -81,14 +80,14 @@ impl KeyService for AwsKms {
             return Err(KeyError::new("not a key of AWS KMS"));
         };
         let login = self.login(&kms)?;
+        // The SDK copies the key into its request, and does not wipe it there.
         let request = login
             .client
             .encrypt()
             .key_id(kms.arn)
             .set_encryption_context(kms.context())
             .plaintext(Blob::new(key.expose()));
-        let answer = block_on(Box::pin(request.send()))?
-            .map_err(|error| Explainer::new(&login).explain(&error))?;
+        let answer = block_on(Box::pin(request.send()))?.map_err(|error| login.explain(&error))?;
         match answer.ciphertext_blob {
             Some(blob) if !blob.as_ref().is_empty() => Ok(BASE64.encode(blob)),
             _ => Err(KeyError::new("the answer of AWS KMS holds no wrapped key")),
@@ -110,9 +109,8 @@ impl KeyService for AwsKms {
             .key_id(kms.arn)
             .set_encryption_context(kms.context())
             .ciphertext_blob(Blob::new(blob));
-        let answer = block_on(Box::pin(request.send()))?
-            .map_err(|error| Explainer::new(&login).explain(&error))?;
-        // Takes over the SDK's only copy of the decoded key; those in its buffers of the network are out of reach.
+        let answer = block_on(Box::pin(request.send()))?.map_err(|error| login.explain(&error))?;
+        // Takes over the bytes that the SDK decoded, to be wiped; its buffers of the network are out of reach.
         match answer.plaintext.map(Blob::into_inner) {
             Some(key) if !key.is_empty() => Ok(Some(DataKey::new(key))),
             _ => Err(KeyError::new("the answer of AWS KMS holds no key")),

@@ -14,16 +14,7 @@ use crate::keys::KeyError;
 /// What is worth saying of a cause, in characters: AWS is brief, proxies answer with whole pages.
 const MAX_REASON: usize = 400;
 
-/// Puts errors of one login into words.
-pub(super) struct Explainer<'a> {
-    login: &'a Login,
-}
-
-impl<'a> Explainer<'a> {
-    pub(super) fn new(login: &'a Login) -> Self {
-        Self { login }
-    }
-
+impl Login {
     /// Why a request failed.
     pub(super) fn explain<E>(&self, error: &SdkError<E>) -> KeyError
     where
@@ -60,8 +51,8 @@ impl<'a> Explainer<'a> {
 
     /// Who was asked.
     fn server(&self) -> String {
-        let region = &self.login.access.region;
-        if self.login.elsewhere {
+        let region = &self.access.region;
+        if self.elsewhere {
             format!("AWS KMS in {region}, at the address of AWS_ENDPOINT_URL or your AWS config,")
         } else {
             format!("AWS KMS in {region}")
@@ -70,8 +61,7 @@ impl<'a> Explainer<'a> {
 
     /// KMS answered, and the answer is no.
     fn refusal(&self, code: &str, message: Option<&str>) -> KeyError {
-        let (meaning, login) = meaning(code);
-        let meaning = meaning.map_or_else(
+        let meaning = meaning(code).map_or_else(
             || format!("AWS KMS answered {}", tidied(code)),
             str::to_owned,
         );
@@ -79,7 +69,7 @@ impl<'a> Explainer<'a> {
             Some(said) => format!("{meaning}: {said}"),
             None => meaning,
         };
-        if login {
+        if concerns_login(code) {
             KeyError::new(text + &self.about_profile()).needing_login()
         } else {
             KeyError::new(text)
@@ -88,6 +78,14 @@ impl<'a> Explainer<'a> {
 
     /// There are no credentials, for the reason that `credentials` gives.
     fn no_login(&self, credentials: &CredentialsError, error: &(dyn Error + 'static)) -> KeyError {
+        let about = |text: String| KeyError::new(text + &self.about_profile());
+        if matches!(credentials, CredentialsError::CredentialsNotLoaded(_)) {
+            return about(self.nothing_found()).needing_login();
+        }
+        if innermost::<ImdsError>(error).is_some() {
+            // It is asked last.
+            return about(format!("{} ({})", self.nothing_found(), root(error))).needing_login();
+        }
         let unreachable = innermost::<ConnectorError>(error)
             .is_some_and(|error| error.is_io() || error.is_timeout());
         let reason = match (innermost::<ErrorMetadata>(error), credentials.source()) {
@@ -95,18 +93,12 @@ impl<'a> Explainer<'a> {
             (None, Some(cause)) if !unreachable => one_line(cause),
             (None, _) => root(error),
         };
-        let role = &self.login.access.role;
-        let text = if matches!(credentials, CredentialsError::CredentialsNotLoaded(_)) {
-            self.nothing_found()
-        } else if innermost::<ImdsError>(error).is_some() {
-            // It is asked last.
-            format!("{} ({})", self.nothing_found(), root(error))
-        } else if role.is_empty() {
-            format!("the AWS credentials cannot be had: {reason}")
+        let role = &self.access.role;
+        let failure = if role.is_empty() {
+            about(format!("the AWS credentials cannot be had: {reason}"))
         } else {
-            format!("the role {role} cannot be assumed: {reason}")
+            about(format!("the role {role} cannot be assumed: {reason}"))
         };
-        let failure = KeyError::new(text + &self.about_profile());
         if unreachable {
             failure
         } else {
@@ -116,27 +108,20 @@ impl<'a> Explainer<'a> {
 
     /// Where credentials were looked for, in vain.
     fn nothing_found(&self) -> String {
-        let Login {
-            access,
-            no_such_profile,
-            ..
-        } = self.login;
-        if access.profile.is_empty() || *no_such_profile {
+        let profile = &self.access.profile;
+        if profile.is_empty() || self.no_such_profile {
             "no AWS credentials: none in AWS_ACCESS_KEY_ID, the AWS config, AWS_WEB_IDENTITY_TOKEN_FILE, \
              the container or the EC2 instance"
                 .to_owned()
         } else {
-            format!(
-                "no AWS credentials: there are none in the profile `{}`",
-                access.profile
-            )
+            format!("no AWS credentials: there are none in the profile `{profile}`")
         }
     }
 
     /// That the profile of the recipient is not there, if it is not.
     fn about_profile(&self) -> String {
-        if self.login.no_such_profile {
-            let profile = &self.login.access.profile;
+        if self.no_such_profile {
+            let profile = &self.access.profile;
             format!(
                 " (your AWS config has no profile `{profile}`, which the file names, so your default was used)"
             )
@@ -146,34 +131,47 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// What an error code of KMS means, and whether another login would help.
-fn meaning(code: &str) -> (Option<&'static str>, bool) {
-    let login = |meaning| (Some(meaning), true);
-    let other = |meaning| (Some(meaning), false);
-    match code {
-        "AccessDeniedException" | "AccessDenied" => login("access denied"),
-        "ExpiredTokenException" | "ExpiredToken" => login("the AWS credentials have expired"),
+/// What an error code means, if it is one that KMS is known to answer `Encrypt` and `Decrypt` with.
+fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AccessDeniedException" | "AccessDenied" => "access denied",
+        "ExpiredTokenException" | "ExpiredToken" => "the AWS credentials have expired",
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
-        | "SignatureDoesNotMatch" => login("AWS does not accept the credentials"),
-        "NotFoundException" => other("AWS KMS has no such key"),
-        "DisabledException" => other("the key is disabled"),
-        "KMSInvalidStateException" => other("the key is in a state in which it cannot be used"),
-        "InvalidCiphertextException" => other(
-            "the wrapped key does not fit: it was changed, or wrapped by another key or with another encryption context",
-        ),
-        "IncorrectKeyException" => other("the data key was wrapped by another key"),
-        "InvalidKeyUsageException" => other("the key is not one for encryption"),
+        | "SignatureDoesNotMatch" => "AWS does not accept the credentials",
+        "NotFoundException" => "AWS KMS has no such key",
+        "DisabledException" => "the key is disabled",
+        "KMSInvalidStateException" => "the key is in a state in which it cannot be used",
+        "InvalidCiphertextException" => {
+            "the wrapped key does not fit: it was changed, or wrapped by another key or with another encryption context"
+        }
+        "IncorrectKeyException" => "the data key was wrapped by another key",
+        "InvalidKeyUsageException" => "the key is not one for encryption",
         "ThrottlingException"
         | "Throttling"
         | "LimitExceededException"
-        | "RequestLimitExceeded" => other("AWS KMS has too many requests, also after retries"),
+        | "RequestLimitExceeded" => "AWS KMS has too many requests, also after retries",
         "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
-            other("AWS KMS cannot use the key at the moment")
+            "AWS KMS cannot use the key at the moment"
         }
-        _ => (None, false),
-    }
+        _ => return None,
+    })
+}
+
+/// Whether somebody else, or the same user after another login, would get another answer.
+fn concerns_login(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDeniedException"
+            | "AccessDenied"
+            | "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+    )
 }
 
 /// What the API that hands out credentials answered.
@@ -226,3 +224,6 @@ fn tidied(text: &str) -> String {
     let start: String = line.chars().take(MAX_REASON).collect();
     format!("{start}…")
 }
+
+#[cfg(test)]
+mod tests;

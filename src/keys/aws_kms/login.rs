@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -19,14 +20,17 @@ use aws_types::service_config::ServiceConfigKey;
 use super::explain::one_line;
 use crate::keys::KeyError;
 
-/// How long a server may take to answer the telephone.
+/// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long one try of one request may take.
-const TRY: Duration = Duration::from_secs(10);
+/// How long a server may take to begin its answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long a request may take with all its retries.
-const REQUEST: Duration = Duration::from_secs(25);
+/// How long a login may take: the helper program of a profile may ask for a touch or a code.
+const LOGIN: Duration = Duration::from_secs(45);
+
+/// How long a request may take with its login and all its retries.
+const REQUEST: Duration = Duration::from_secs(50);
 
 /// Everything that a login depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +67,8 @@ pub(super) async fn prepare(access: &Access, session_name: &str) -> Result<Login
     let known = access.profile.is_empty() || has_profile(&access.profile).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
-        .timeout_config(timeouts());
+        .timeout_config(timeouts())
+        .identity_cache(IdentityCache::lazy().load_timeout(LOGIN).build());
     if known && !access.profile.is_empty() {
         let provider = ProviderConfig::without_region().with_region(Some(region.clone()));
         let credentials = ProfileFileCredentialsProvider::builder()
@@ -102,7 +107,7 @@ async fn assume(config: SdkConfig, role: &str, session_name: &str) -> SdkConfig 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
-        .operation_attempt_timeout(TRY)
+        .read_timeout(ANSWER)
         .operation_timeout(REQUEST)
         .build()
 }

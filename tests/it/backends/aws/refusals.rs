@@ -253,6 +253,31 @@ hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the k
 }
 
 #[test]
+fn a_role_that_may_not_be_assumed() {
+    let moto = Moto::shared();
+    let arn = moto.key();
+    let role = "arn:aws:iam::123456789012:role/admin";
+    let sealer = moto.world("ann");
+    seal(&sealer, &["--kms", &format!("{arn}+{role}")]);
+    let (url, _) = server(
+        "403 Forbidden",
+        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: ann is not authorized to \
+         perform: sts:AssumeRole</Message></Error></ErrorResponse>",
+    );
+    let world = moto.world("ann").set("AWS_ENDPOINT_URL_STS", &url);
+    world.write("db.yaml", sealer.read("db.yaml"));
+    assert_message(
+        refused(&world, &arn),
+        str![[r#"
+sops-rs: error: no identity could open `db.yaml`
+  [KEY]+arn:aws:iam::123456789012:role/admin  failed: the role arn:aws:iam::123456789012:role/admin cannot be assumed: AccessDenied: User: ann is not authorized to perform: sts:AssumeRole
+hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the key; `aws sts get-caller-identity` says who you are
+
+"#]],
+    );
+}
+
+#[test]
 fn credentials_that_have_expired() {
     let body = r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
     let (message, _) = answered("400 Bad Request", body);

@@ -32,9 +32,8 @@ impl Login {
                     context.raw().status().as_u16()
                 )),
             },
-            SdkError::TimeoutError(_) => {
-                KeyError::new(format!("{} did not answer in time", self.server()))
-            }
+            SdkError::TimeoutError(_) => self.too_slow(),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => self.too_slow(),
             SdkError::DispatchFailure(_) => KeyError::new(format!(
                 "{} cannot be reached: {}",
                 self.server(),
@@ -47,6 +46,10 @@ impl Login {
             )),
             other => KeyError::new(format!("AWS KMS cannot be asked: {}", root(other))),
         }
+    }
+
+    fn too_slow(&self) -> KeyError {
+        KeyError::new(format!("{} did not answer in time", self.server()))
     }
 
     /// Who was asked.

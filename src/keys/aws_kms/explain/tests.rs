@@ -60,12 +60,7 @@ fn a_server_that_is_slow_is_no_matter_of_logins() {
     assert_eq!(text, "AWS KMS in eu-west-1 did not answer in time");
     assert!(!login);
     let slow = ConnectorError::timeout("no byte for 10 s".into());
-    let (text, login) = said("", &SdkError::dispatch_failure(slow));
-    assert_eq!(
-        text,
-        "AWS KMS in eu-west-1 cannot be reached: no byte for 10 s"
-    );
-    assert!(!login);
+    assert_eq!(said("", &SdkError::dispatch_failure(slow)), (text, login));
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Login {
         if self.no_such_profile {
             let profile = &self.access.profile;
             format!(
-                " (your AWS config has no profile `{profile}`, which the file names, so your default was used)"
+                " (your AWS config has no profile `{profile}`, which this key names, so your default was used)"
             )
         } else {
             String::new()

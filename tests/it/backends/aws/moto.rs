@@ -52,7 +52,7 @@ impl Moto {
         let python = project.join("target/venv/bin/python");
         assert!(
             python.exists(),
-            "{} is missing: run .ci/run, or `python3 -m venv target/venv && target/venv/bin/pip install 'moto[server]' boto3`",
+            "{} is missing: run .ci/run, or `python3 -m venv target/venv && target/venv/bin/pip install 'moto[server]~=5.2' boto3`",
             python.display()
         );
         let mut child = Command::new(python)

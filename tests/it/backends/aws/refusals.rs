@@ -125,7 +125,7 @@ hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the k
         refused(&world, &arn),
         str![[r#"
 sops-rs: error: no identity could open `db.yaml`
-  [KEY]||prod  failed: no AWS credentials: none in AWS_ACCESS_KEY_ID, the AWS config, AWS_WEB_IDENTITY_TOKEN_FILE, the container or the EC2 instance (your AWS config has no profile `prod`, which the file names, so your default was used)
+  [KEY]||prod  failed: no AWS credentials: none in AWS_ACCESS_KEY_ID, the AWS config, AWS_WEB_IDENTITY_TOKEN_FILE, the container or the EC2 instance (your AWS config has no profile `prod`, which this key names, so your default was used)
 hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the key; `aws sts get-caller-identity` says who you are
 
 "#]],

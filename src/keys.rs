@@ -5,6 +5,8 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+#[cfg(feature = "keyservice")]
+pub mod agent;
 #[cfg(feature = "aws")]
 pub mod aws_kms;
 #[cfg(feature = "azure")]
@@ -14,6 +16,12 @@ pub mod once;
 mod online;
 #[cfg(feature = "pgp")]
 pub mod pgp;
+#[cfg(feature = "keyservice")]
+mod proto;
+#[cfg(feature = "keyservice")]
+pub mod remote;
+#[cfg(feature = "keyservice")]
+pub mod service;
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;

@@ -24,11 +24,20 @@ const THREADS: usize = 2;
 ///
 /// If the runtime cannot be started, or after [`PATIENCE`].
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, KeyError> {
+    // The timer needs the runtime around it.
+    let outcome = wait_for(async { tokio::time::timeout(PATIENCE, future).await })?;
+    outcome.map_err(|_| KeyError::new(format!("gave up after {} seconds", PATIENCE.as_secs())))
+}
+
+/// The same for what takes as long as it takes: a service that runs, a service whose owner is asked.
+///
+/// # Errors
+///
+/// If the runtime cannot be started.
+pub(super) fn wait_for<F: Future>(future: F) -> Result<F::Output, KeyError> {
     static RUNTIME: OnceLock<Result<Runtime, KeyError>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(start).as_ref().map_err(Clone::clone)?;
-    // The timer needs the runtime around it.
-    let outcome = runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await });
-    outcome.map_err(|_| KeyError::new(format!("gave up after {} seconds", PATIENCE.as_secs())))
+    Ok(runtime.block_on(future))
 }
 
 fn start() -> Result<Runtime, KeyError> {

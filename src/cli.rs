@@ -3,6 +3,8 @@
 //! One file per command below `cli/`. This is the only part of the project that knows the environment, the terminal,
 //! editors, exit codes and prose; it reaches the library through its public API alone.
 
+#[cfg(feature = "keyservice")]
+mod agent;
 mod args;
 #[cfg(feature = "azure")]
 mod azure;
@@ -24,6 +26,8 @@ mod identities;
 mod init;
 mod io;
 mod keys;
+#[cfg(feature = "keyservice")]
+mod keyservice;
 mod many;
 mod merge;
 mod private;
@@ -34,6 +38,8 @@ mod repository;
 mod rotate;
 mod sealed;
 mod services;
+#[cfg(feature = "keyservice")]
+mod socket;
 mod target;
 mod tree;
 mod updatekeys;
@@ -100,6 +106,10 @@ enum Verb {
     Merge(Box<merge::Merge>),
     Mergetool(merge::Mergetool),
     Keys(keys::Keys),
+    #[cfg(feature = "keyservice")]
+    Keyservice(keyservice::Keyservice),
+    #[cfg(feature = "keyservice")]
+    Agent(agent::Agent),
 }
 
 /// Runs the program with the arguments, environment and streams of the process.
@@ -155,6 +165,10 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Merge(arguments) => merge::run(context, &arguments),
         Verb::Keys(arguments) => keys::run(context, &arguments, config),
         Verb::Mergetool(arguments) => merge::run_all(context, &arguments),
+        #[cfg(feature = "keyservice")]
+        Verb::Keyservice(arguments) => keyservice::run(context, &arguments),
+        #[cfg(feature = "keyservice")]
+        Verb::Agent(arguments) => agent::run(context, &arguments),
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 use sops_rs::format::Format;
+#[cfg(feature = "keyservice")]
+use sops_rs::keys::remote::{Address, BadAddress};
 
 /// What to read, and as what.
 #[derive(Args, Debug)]
@@ -158,6 +160,18 @@ pub(crate) struct IdentityArgs {
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     #[arg(env = "SOPS_DECRYPTION_ORDER", hide_env_values = true)]
     pub(crate) decryption_order: Vec<String>,
+    #[command(flatten)]
+    pub(crate) services: KeyServiceArgs,
+}
+
+/// Who wraps and unwraps data keys.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Key services")]
+pub(crate) struct KeyServiceArgs {
+    /// Key service to ask after this program itself: `tcp://HOST:PORT` or `unix:///PATH`
+    #[arg(long, value_name = "URI", value_delimiter = ',', value_parser = address)]
+    #[arg(env = "SOPS_KEYSERVICE", hide_env_values = true)]
+    keyservice: Vec<MaybeAddress>,
     /// Whether this program itself may use keys
     #[arg(
         long,
@@ -166,14 +180,39 @@ pub(crate) struct IdentityArgs {
         default_missing_value = "true"
     )]
     #[arg(num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
-    #[arg(value_parser = switch, hide = true)]
-    #[arg(env = "SOPS_ENABLE_LOCAL_KEYSERVICE")]
+    #[arg(value_parser = switch, hide_default_value = true, hide_possible_values = true)]
+    #[arg(env = "SOPS_ENABLE_LOCAL_KEYSERVICE", hide_env_values = true)]
     pub(crate) enable_local_keyservice: bool,
-    /// Key services to ask
-    #[arg(long, value_name = "URI", value_delimiter = ',', value_parser = no_keyservice)]
-    #[arg(env = "SOPS_KEYSERVICE", hide = true)]
-    keyservice: Vec<()>,
 }
+
+impl KeyServiceArgs {
+    /// This program itself and no other service.
+    #[cfg(any(test, feature = "keyservice"))]
+    pub(crate) fn local() -> Self {
+        Self {
+            keyservice: Vec::new(),
+            enable_local_keyservice: true,
+        }
+    }
+
+    /// The key services to ask, in this order.
+    #[cfg(feature = "keyservice")]
+    pub(crate) fn remotes(&self) -> impl Iterator<Item = &Address> {
+        self.keyservice
+            .iter()
+            .flat_map(|MaybeAddress(address)| address)
+    }
+}
+
+/// One element of a list of key services; `None` if it is empty.
+#[cfg(feature = "keyservice")]
+#[derive(Clone, Debug)]
+struct MaybeAddress(Option<Address>);
+
+/// An empty element of a list of key services: in this build there can be no other.
+#[cfg(not(feature = "keyservice"))]
+#[derive(Clone, Debug)]
+struct MaybeAddress;
 
 /// Takes one of the names of formats and nothing else.
 pub(crate) fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
@@ -190,12 +229,21 @@ fn switch(word: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// Reads the address of a key service; nothing is none.
+#[cfg(feature = "keyservice")]
+fn address(uri: &str) -> Result<MaybeAddress, BadAddress> {
+    let uri = uri.trim();
+    let address = (!uri.is_empty()).then(|| uri.parse()).transpose()?;
+    Ok(MaybeAddress(address))
+}
+
 /// Refuses what would otherwise be ignored without a word.
-fn no_keyservice(uri: &str) -> Result<(), &'static str> {
-    if uri.is_empty() {
-        Ok(())
+#[cfg(not(feature = "keyservice"))]
+fn address(uri: &str) -> Result<MaybeAddress, &'static str> {
+    if uri.trim().is_empty() {
+        Ok(MaybeAddress)
     } else {
-        Err("key services are not supported in this version")
+        Err("this program was built without the feature `keyservice`")
     }
 }
 
@@ -261,23 +309,20 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "keyservice")]
     #[test]
-    fn key_services_are_refused_and_the_local_one_is_a_switch() {
-        let error = parse("--keyservice tcp://localhost:5000 f")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("key services are not supported in this version"),
-            "{error}"
-        );
-        assert!(
-            parse("--enable-local-keyservice f")
-                .unwrap()
-                .identity
-                .enable_local_keyservice
-        );
+    fn key_services_have_addresses_and_the_local_one_is_a_switch() {
+        let error = parse("--keyservice localhost:5000 f").unwrap_err();
+        assert!(error.to_string().contains("`tcp://HOST:PORT`"), "{error}");
+        let all = parse("--keyservice tcp://a:1,,unix:///b --keyservice tcp://c:2 f").unwrap();
+        let services = all.identity.services;
+        let remotes: Vec<String> = services.remotes().map(ToString::to_string).collect();
+        assert_eq!(remotes, ["tcp://a:1", "unix:///b", "tcp://c:2"]);
+        assert!(services.enable_local_keyservice);
         let all = parse("--enable-local-keyservice=false f").unwrap();
-        assert!(!all.identity.enable_local_keyservice);
+        assert!(!all.identity.services.enable_local_keyservice);
+        let all = parse("--enable-local-keyservice f").unwrap();
+        assert!(all.identity.services.enable_local_keyservice);
     }
 
     #[test]

@@ -207,6 +207,64 @@ impl Context {
     pub(crate) fn colour(&self) -> bool {
         self.colour
     }
+
+    /// What other threads may have of these surroundings: all but the streams.
+    #[cfg(feature = "keyservice")]
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            program: self.program,
+            environment: self.environment.clone(),
+            working_dir: self.working_dir.clone(),
+            clock: self.clock,
+            random: self.random.source,
+            colour: self.colour,
+            quiet: self.quiet,
+            terminal: self.terminal.clone(),
+        }
+    }
+}
+
+/// Surroundings without standard streams, from which any thread can make itself a [`Context`].
+#[cfg(feature = "keyservice")]
+pub(crate) struct Surroundings {
+    program: &'static str,
+    environment: BTreeMap<OsString, OsString>,
+    working_dir: PathBuf,
+    clock: fn() -> Timestamp,
+    random: fn(&mut [u8]) -> io::Result<()>,
+    colour: bool,
+    quiet: bool,
+    terminal: Option<OsString>,
+}
+
+#[cfg(feature = "keyservice")]
+impl Surroundings {
+    /// A context that reads nothing and says nothing.
+    pub(crate) fn context(&self) -> Context {
+        Context {
+            program: self.program,
+            environment: self.environment.clone(),
+            working_dir: self.working_dir.clone(),
+            clock: self.clock,
+            random: Random::new(self.random),
+            stdin: None,
+            stdout: Box::new(io::sink()),
+            stderr: Box::new(io::sink()),
+            interactive: false,
+            colour: self.colour,
+            quiet: self.quiet,
+            terminal: self.terminal.clone(),
+            services: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Tells the user something, whatever other threads say at the same time.
+    pub(crate) fn note(&self, message: &str) {
+        let text = report::note(self.program, message, self.colour);
+        // There is nowhere to complain if that fails.
+        drop(io::stderr().lock().write_all(text.as_bytes()));
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -75,21 +75,27 @@ fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure>
     let recursive = arguments.tree.recursive;
     let files = tree::files(context, &many.paths, recursive, tree::is_sealed)?;
     let name = |path: &PathBuf| path.display().to_string();
-    let outcomes = many::each(context, &files, name, |own, path| {
-        let input = many.input(path);
-        let target = match &arguments.output_dir {
-            Some(folder) => Target::File(folder.join(tree::from_here(own, path))),
-            None if is_plain(own, &input)? => {
-                own.note(&format!(
-                    "`{}` is not encrypted and stays as it is",
-                    path.display()
-                ));
-                return Ok(());
-            }
-            None => Target::File(path.clone()),
-        };
-        one(own, arguments, &input, &target)
-    });
+    let outcomes = many::each(
+        context,
+        &arguments.identity.services,
+        &files,
+        name,
+        |own, path| {
+            let input = many.input(path);
+            let target = match &arguments.output_dir {
+                Some(folder) => Target::File(folder.join(tree::from_here(own, path))),
+                None if is_plain(own, &input)? => {
+                    own.note(&format!(
+                        "`{}` is not encrypted and stays as it is",
+                        path.display()
+                    ));
+                    return Ok(());
+                }
+                None => Target::File(path.clone()),
+            };
+            one(own, arguments, &input, &target)
+        },
+    );
     let names: Vec<String> = files.iter().map(name).collect();
     if files.is_empty() {
         context.note("there is no sealed file");

@@ -156,7 +156,7 @@ fn create(
         &arguments.file,
     )?;
     // Wrapped before the user types: a recipient that cannot be used should not cost them their work.
-    let (key, metadata) = new_key(context, &creation, format)
+    let (key, metadata) = new_key(context, &arguments.identity.services, &creation, format)
         .map_err(|failure| failure.with_exit(Exit::NoDataKey))?;
     let session = Session {
         file: &arguments.file,

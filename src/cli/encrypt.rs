@@ -16,7 +16,7 @@ use sops_rs::selection::Selection;
 use sops_rs::value::timestamp;
 use zeroize::Zeroizing;
 
-use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs, SelectionArgs};
+use super::args::{IdentityArgs, InputArgs, KeyArgs, KeyServiceArgs, OutputArgs, SelectionArgs};
 use super::context::Context;
 use super::creation::{self, Creation, decide, matching_rule};
 use super::entropy::Entropy;
@@ -105,24 +105,30 @@ fn run_many(
     let recursive = arguments.tree.recursive;
     let files = tree::files(context, &many.paths, recursive, |_, path| !is_control(path))?;
     let name = |path: &PathBuf| path.display().to_string();
-    let outcomes = many::each(context, &files, name, |own, path| {
-        let named = many.paths.contains(path);
-        if !named && !is_meant(own, arguments, config, path)? {
-            return Ok(false);
-        }
-        let input = many.input(path);
-        if read(own, arguments, &input)?.is_sealed() {
-            if named {
-                own.note(&format!(
-                    "`{}` is encrypted already and stays as it is",
-                    path.display()
-                ));
+    let outcomes = many::each(
+        context,
+        &arguments.identity.services,
+        &files,
+        name,
+        |own, path| {
+            let named = many.paths.contains(path);
+            if !named && !is_meant(own, arguments, config, path)? {
+                return Ok(false);
             }
-            return Ok(false);
-        }
-        let target = Target::File(path.clone());
-        one(own, arguments, config, &input, &target).map(|()| true)
-    });
+            let input = many.input(path);
+            if read(own, arguments, &input)?.is_sealed() {
+                if named {
+                    own.note(&format!(
+                        "`{}` is encrypted already and stays as it is",
+                        path.display()
+                    ));
+                }
+                return Ok(false);
+            }
+            let target = Target::File(path.clone());
+            one(own, arguments, config, &input, &target).map(|()| true)
+        },
+    );
     let names: Vec<String> = files.iter().map(name).collect();
     let done = many::settle(context, &names, outcomes, "encrypted")?;
     if !done.contains(&true) {
@@ -210,7 +216,7 @@ fn one(
                 source.document(Exit::CannotRead)?;
             }
             refuse_nothing(&source)?;
-            let key = new_key(context, &creation, format)?;
+            let key = new_key(context, &arguments.identity.services, &creation, format)?;
             anew(context, &source, &creation.selection, key, allow_clear)?
         }
     };
@@ -514,11 +520,12 @@ pub(crate) fn anew(
 /// [`Exit::Failed`] with everybody it could not be wrapped for.
 pub(crate) fn new_key(
     context: &mut Context,
+    services: &KeyServiceArgs,
     creation: &Creation,
     format: Format,
 ) -> Result<(DataKey, Metadata), Failure> {
     let created_at = timestamp(context.now().as_second());
-    let services = Services::of(context);
+    let services = Services::of(context, services);
     let mut random = Entropy::new(&mut context.random);
     let mut bytes = vec![0; DataKey::LEN];
     random.fill(&mut bytes);

@@ -46,8 +46,8 @@ impl System {
 /// Reads a variable of the environment.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// All places where identities may be, in the order of spec 10.2.
-#[derive(Clone)]
+/// All places where identities may be, in the order of spec 10.2; none by default.
+#[derive(Clone, Default)]
 pub(crate) struct Places(Vec<Arc<Place>>);
 
 impl Places {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
+use super::args::KeyServiceArgs;
 use super::context::Context;
 use super::context::branch::Branch;
 use super::exit::Exit;
@@ -24,6 +25,7 @@ pub(crate) type Outcome<R> = Result<R, Failure>;
 /// passphrase asked for once, whichever file needs it first.
 pub(crate) fn each<T: Sync, R: Send>(
     context: &mut Context,
+    services: &KeyServiceArgs,
     items: &[T],
     name: impl Fn(&T) -> String,
     work: impl Fn(&mut Context, &T) -> Outcome<R> + Sync,
@@ -36,7 +38,7 @@ pub(crate) fn each<T: Sync, R: Send>(
     let bar = context
         .interactive
         .then(|| context.progress.begin(items.len()));
-    let branch = Branch::of(context);
+    let branch = Branch::of(context, services);
     let next = AtomicUsize::new(0);
     let (sender, receiver) = channel();
     let mut done: Vec<(usize, Outcome<R>, Vec<u8>)> = Vec::with_capacity(items.len());
@@ -122,6 +124,7 @@ mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::super::args::KeyServiceArgs;
     use super::super::context::testing::context;
     use super::{AT_A_TIME, Exit, Failure, each, settle};
 
@@ -130,13 +133,19 @@ mod tests {
         let (mut context, _, stderr) = context(Path::new("/"), &[], b"");
         let (working, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let items: Vec<usize> = (0..100).collect();
-        let outcomes = each(&mut context, &items, usize::to_string, |own, &item| {
-            let now = working.fetch_add(1, Ordering::SeqCst) + 1;
-            most.fetch_max(now, Ordering::SeqCst);
-            own.note(if item == 7 { "seven" } else { "the same" });
-            working.fetch_sub(1, Ordering::SeqCst);
-            Ok(item * 2)
-        });
+        let outcomes = each(
+            &mut context,
+            &KeyServiceArgs::local(),
+            &items,
+            usize::to_string,
+            |own, &item| {
+                let now = working.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                own.note(if item == 7 { "seven" } else { "the same" });
+                working.fetch_sub(1, Ordering::SeqCst);
+                Ok(item * 2)
+            },
+        );
         let results: Vec<usize> = outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap())
@@ -155,6 +164,7 @@ mod tests {
         let items = [(); AT_A_TIME];
         let outcomes = each(
             &mut context,
+            &KeyServiceArgs::local(),
             &items,
             |()| String::new(),
             |_, ()| {

@@ -220,7 +220,7 @@ fn resolve(
                 .hint(hint(&ready)));
             }
         }
-        ready.wrap(context)?;
+        ready.wrap(context, &resolving.identity.services)?;
         if ready.merge.is_clean() {
             let text = ready.seal(context)?;
             io::replace(context, file, text.as_bytes(), Privacy::Public)?;

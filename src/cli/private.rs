@@ -75,7 +75,7 @@ impl Watch {
 
 /// The signals that this process was started to ignore, as `nohup` does it for SIGHUP, one bit each; none where the
 /// system does not tell. Waiting for them would undo that.
-fn ignored_signals() -> u64 {
+pub(crate) fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())

@@ -16,7 +16,7 @@ use sops_rs::recipient::{Recipient, RecipientKind};
 use sops_rs::secret::DataKey;
 use sops_rs::value::timestamp;
 
-use super::args::IdentityArgs;
+use super::args::{IdentityArgs, KeyServiceArgs};
 use super::context::Context;
 use super::creation::matching_rule;
 use super::encrypt::not_wrapped;
@@ -135,7 +135,7 @@ pub(crate) fn rewrapped(
     } else {
         None
     };
-    let wrapped = wrap(context, |wrapping| {
+    let wrapped = wrap(context, &identity.services, |wrapping| {
         rekey::wrap_same(
             metadata,
             &wanted.groups,
@@ -165,7 +165,7 @@ pub(crate) fn rotated(
     random.fill(&mut bytes);
     random.check()?;
     let new = DataKey::new(bytes);
-    let wrapped = wrap(context, |wrapping| {
+    let wrapped = wrap(context, &identity.services, |wrapping| {
         rekey::wrap_new(metadata, &wanted.groups, wanted.threshold, &new, wrapping)
     })?;
     let now = context.now().as_second();
@@ -187,10 +187,11 @@ pub(crate) fn rotated(
 /// Wraps with the services of this user.
 fn wrap(
     context: &mut Context,
+    services: &KeyServiceArgs,
     wrap: impl FnOnce(Wrapping<'_>) -> Result<Wrapped, NotWrapped>,
 ) -> Result<Wrapped, Failure> {
     let created_at = timestamp(context.now().as_second());
-    let services = Services::of(context);
+    let services = Services::of(context, services);
     let mut random = Entropy::new(&mut context.random);
     let wrapped = wrap(Wrapping {
         services: &services.list(),

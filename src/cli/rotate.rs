@@ -165,9 +165,13 @@ pub(crate) fn run(
         refuse_one_for_many(arguments)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
-    let outcomes = many::each(context, &files, name, |own, path| {
-        rotate(own, arguments, config, &asked, path)
-    });
+    let outcomes = many::each(
+        context,
+        &arguments.identity.services,
+        &files,
+        name,
+        |own, path| rotate(own, arguments, config, &asked, path),
+    );
     let names: Vec<String> = files.iter().map(name).collect();
     let found = many::settle(context, &names, outcomes, "rotated")?;
     for (index, recipient) in asked.removed.iter().enumerate() {

@@ -99,15 +99,15 @@ impl<'a> Sealed<'a> {
         arguments: &IdentityArgs,
     ) -> Result<DataKey, Failure> {
         let order = order(context, arguments)?;
-        if !arguments.enable_local_keyservice {
+        let services = Services::of(context, &arguments.services);
+        if services.is_empty() {
             return Err(
                 Failure::new(Exit::NoDataKey, "there is no key service to ask")
-                    .hint("leave out --enable-local-keyservice=false"),
+                    .hint("leave out --enable-local-keyservice=false, or add `--keyservice URI`"),
             );
         }
-        let services = Services::of(context);
         let threshold = self.metadata.shamir_threshold;
-        let key = keys::recover(&self.metadata.groups, threshold, &order, &services.list());
+        let key = services.recover(context, &self.metadata.groups, threshold, &order);
         // Mounted keys of a pipeline are often open to others, and nobody is there to be warned.
         if context.interactive {
             for warning in services.places().warnings() {

@@ -73,9 +73,13 @@ pub(crate) fn run(
     let files = tree::files(context, &arguments.files, recursive, tree::is_sealed)?;
     let name = |path: &PathBuf| path.display().to_string();
     let names: Vec<String> = files.iter().map(name).collect();
-    let plans = many::each(context, &files, name, |own, path| {
-        plan(own, arguments, config, path)
-    });
+    let plans = many::each(
+        context,
+        &arguments.identity.services,
+        &files,
+        name,
+        |own, path| plan(own, arguments, config, path),
+    );
     let changes = plans
         .iter()
         .flatten()
@@ -97,6 +101,7 @@ pub(crate) fn run(
     let removed = changes.iter().any(loses);
     let updated = many::each(
         context,
+        &arguments.identity.services,
         &changes,
         |plan| name(&plan.path),
         |own, plan| update(own, arguments, plan),

@@ -15,7 +15,7 @@ use sops_rs::secret::DataKey;
 use sops_rs::value::timestamp;
 use zeroize::Zeroizing;
 
-use super::args::IdentityArgs;
+use super::args::{IdentityArgs, KeyServiceArgs};
 use super::context::Context;
 use super::encrypt::not_wrapped;
 use super::entropy::Entropy;
@@ -92,8 +92,12 @@ impl Ready<'_> {
     ///
     /// # Errors
     /// The [`Failure`] to report.
-    pub(crate) fn wrap(&mut self, context: &mut Context) -> Result<(), Failure> {
-        wrap_missing(context, &mut self.merge)
+    pub(crate) fn wrap(
+        &mut self,
+        context: &mut Context,
+        services: &KeyServiceArgs,
+    ) -> Result<(), Failure> {
+        wrap_missing(context, services, &mut self.merge)
     }
 
     /// Seals the result of a clean merge.
@@ -244,7 +248,11 @@ fn open(sealed: &Sealed<'_>, key: &DataKey) -> Result<Decrypted, Failure> {
 }
 
 /// Wraps the data key for those that have none in the merged metadata.
-fn wrap_missing(context: &mut Context, merge: &mut Merge<'_>) -> Result<(), Failure> {
+fn wrap_missing(
+    context: &mut Context,
+    services: &KeyServiceArgs,
+    merge: &mut Merge<'_>,
+) -> Result<(), Failure> {
     let metadata = &mut merge.metadata.metadata;
     let recipients = |group: &[WrappedKey], all: bool| -> Vec<Recipient> {
         let missing = |wrapped: &&WrappedKey| all || wrapped.enc.is_empty();
@@ -265,7 +273,7 @@ fn wrap_missing(context: &mut Context, merge: &mut Merge<'_>) -> Result<(), Fail
         .map(|group| recipients(group, all))
         .collect();
     let created_at = timestamp(context.now().as_second());
-    let services = Services::of(context);
+    let services = Services::of(context, services);
     let mut random = Entropy::new(&mut context.random);
     let wrapped = wrap_all(
         &groups,

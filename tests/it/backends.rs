@@ -1,10 +1,13 @@
 //! Back ends of keys, proved on the real programs and servers behind them.
 
 mod age;
+mod agent;
 mod aws;
 mod azure;
 mod groups;
+mod keyservice;
 mod pgp;
+mod python;
 
 use sops_rs::document::Document;
 use sops_rs::format::Format;

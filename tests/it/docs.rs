@@ -41,6 +41,11 @@ fn the_reference_is_what_the_program_says() {
         "git uninstall",
         "git textconv",
         "git merge-driver",
+        "keyservice",
+        "agent",
+        "agent start",
+        "agent stop",
+        "agent status",
     ] {
         let arguments: Vec<&str> = verb
             .split(' ')

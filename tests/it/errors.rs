@@ -768,12 +768,9 @@ fn key_services() {
     let world = World::with_identity("alice");
     let file = sealed("app.yaml");
     assert_message(
-        world.fails(
-            1,
-            ["decrypt", "--keyservice", "tcp://localhost:5000", &file],
-        ),
+        world.fails(1, ["decrypt", "--keyservice", "localhost:5000", &file]),
         str![[r#"
-sops-rs: error: invalid value 'tcp://localhost:5000' for '--keyservice <URI>': key services are not supported in this version
+sops-rs: error: invalid value 'localhost:5000' for '--keyservice <URI>': not the address of a key service, which is `tcp://HOST:PORT` or `unix:///PATH`
 
 For more information, try '--help'.
 
@@ -784,7 +781,7 @@ For more information, try '--help'.
         without_folder(message),
         str![[r#"
 sops-rs: error: there is no key service to ask
-hint: leave out --enable-local-keyservice=false
+hint: leave out --enable-local-keyservice=false, or add `--keyservice URI`
 
 "#]],
     );

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::super::args::KeyServiceArgs;
 use super::super::services::Services;
 use super::{Context, Random};
 
@@ -51,7 +52,7 @@ impl Write for Said {
 
 impl Branch {
     /// Of `context`; all threads use the same key services, so that nobody is asked twice.
-    pub(crate) fn of(context: &Context) -> Self {
+    pub(crate) fn of(context: &Context, services: &KeyServiceArgs) -> Self {
         Self {
             program: context.program,
             environment: context.environment.clone(),
@@ -62,7 +63,7 @@ impl Branch {
             quiet: context.quiet,
             colour: context.colour,
             terminal: context.terminal.clone(),
-            services: Services::of(context),
+            services: Services::of(context, services),
         }
     }
 

@@ -112,7 +112,7 @@ fn finish(
     name: &str,
     mut ready: Ready<'_>,
 ) -> Result<bool, Failure> {
-    ready.wrap(context)?;
+    ready.wrap(context, &arguments.identity.services)?;
     if ready.merge.is_clean() {
         let text = ready.seal(context)?;
         write(context, arguments, &text)?;

@@ -110,9 +110,13 @@ pub(crate) fn run(
     }
     let shown = |plan: &Planned| plan.path.display().to_string();
     let names: Vec<String> = planned.iter().map(shown).collect();
-    let outcomes = many::each(context, &planned, shown, |own, plan| {
-        give(own, arguments, config, plan)
-    });
+    let outcomes = many::each(
+        context,
+        &arguments.identity.services,
+        &planned,
+        shown,
+        |own, plan| give(own, arguments, config, plan),
+    );
     many::settle(context, &names, outcomes, "changed")?;
     context.note(&format!("`{name}` can open {} more file(s)", planned.len()));
     Ok(Exit::Success)

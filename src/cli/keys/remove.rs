@@ -89,9 +89,13 @@ pub(crate) fn run(
     }
     let shown = |plan: &Planned| plan.path.display().to_string();
     let names: Vec<String> = planned.iter().map(shown).collect();
-    let outcomes = many::each(context, &planned, shown, |own, plan| {
-        take(own, arguments, config, plan)
-    });
+    let outcomes = many::each(
+        context,
+        &arguments.identity.services,
+        &planned,
+        shown,
+        |own, plan| take(own, arguments, config, plan),
+    );
     many::settle(context, &names, outcomes, "given a new data key")?;
     if new != text {
         io::replace(context, &home.path, new.as_bytes(), Privacy::Public)?;

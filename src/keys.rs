@@ -5,7 +5,7 @@
 
 #[cfg(feature = "age")]
 pub mod age;
-#[cfg(feature = "keyservice")]
+#[cfg(all(feature = "keyservice", unix))]
 pub mod agent;
 #[cfg(feature = "aws")]
 pub mod aws_kms;
@@ -20,7 +20,7 @@ pub mod pgp;
 mod proto;
 #[cfg(feature = "keyservice")]
 pub mod remote;
-#[cfg(feature = "keyservice")]
+#[cfg(all(feature = "keyservice", unix))]
 pub mod service;
 
 use std::collections::{HashMap, HashSet};

@@ -11,7 +11,7 @@ mod memory;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -156,14 +156,7 @@ fn settings(path: &str) -> String {
 /// Starts another process that stays, and waits until it listens.
 fn go(context: &mut Context, start: &Start) -> Result<Exit, Failure> {
     let path = default_path(context);
-    if let Ok(address) = address_of(path.as_os_str())
-        && let Ok(status) = status(&address, PATIENCE)
-    {
-        context.note(&format!(
-            "there is an agent already, process {}; it keeps its settings",
-            status.pid
-        ));
-        context.print(settings(&path.to_string_lossy()).as_bytes())?;
+    if is_there(context, &path)? {
         return Ok(Exit::Success);
     }
     let cannot = |error: io::Error| {
@@ -177,13 +170,32 @@ fn go(context: &mut Context, start: &Start) -> Result<Exit, Failure> {
         stdout.read_to_string(&mut said).map_err(cannot)?;
         stderr.read_to_end(&mut complaints).map_err(cannot)?;
     }
-    context.print_error(&complaints);
-    if said.is_empty() {
-        child.wait().map_err(cannot)?;
-        return Ok(Exit::Failed);
+    if !said.is_empty() {
+        context.print_error(&complaints);
+        context.print(said.as_bytes())?;
+        return Ok(Exit::Success);
     }
-    context.print(said.as_bytes())?;
-    Ok(Exit::Success)
+    child.wait().map_err(cannot)?;
+    // Another one may have been faster.
+    if is_there(context, &path)? {
+        return Ok(Exit::Success);
+    }
+    context.print_error(&complaints);
+    Ok(Exit::Failed)
+}
+
+/// Whether an agent listens on `path`; then it is told where.
+fn is_there(context: &mut Context, path: &Path) -> Result<bool, Failure> {
+    let address = address_of(path.as_os_str()).ok();
+    let Some(Ok(status)) = address.map(|address| status(&address, PATIENCE)) else {
+        return Ok(false);
+    };
+    context.note(&format!(
+        "there is an agent already, process {}; it keeps its settings",
+        status.pid
+    ));
+    context.print(settings(&path.to_string_lossy()).as_bytes())?;
+    Ok(true)
 }
 
 /// This program once more, without a terminal.

@@ -148,11 +148,8 @@ impl Link {
     }
 
     fn silent(&self) -> KeyError {
-        let Self {
-            address, patience, ..
-        } = self;
-        let seconds = patience.as_secs();
-        self.give_up(format!("{address} did not answer within {seconds} s"))
+        let (address, patience) = (&self.address, self.patience);
+        self.give_up(format!("{address} did not answer within {patience:?}"))
     }
 
     fn give_up(&self, why: String) -> KeyError {
@@ -265,7 +262,12 @@ impl KeyService for Remote {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, MAX_SAID, one_line};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::{Address, MAX_SAID, Remote, one_line};
+    use crate::keys::KeyService as _;
+    use crate::recipient::Recipient;
 
     #[test]
     fn addresses_are_read_and_shown_alike() {
@@ -297,6 +299,22 @@ mod tests {
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_service_that_says_nothing_is_given_up_for_good() {
+        // The system takes the connection; nobody ever reads from it.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("tcp://{}", silent.local_addr().unwrap());
+        let remote = Remote::new(place.parse().unwrap(), Duration::from_millis(300));
+        let recipient = Recipient::Age {
+            recipient: "age1x".to_owned(),
+        };
+        let said = || remote.unwrap(&recipient, "x").unwrap_err().in_full();
+        assert_eq!(said(), format!("{place} did not answer within 300ms"));
+        assert!(remote.is_lost());
+        drop(silent);
+        assert_eq!(said(), format!("{place} did not answer within 300ms"));
     }
 
     #[test]

@@ -260,6 +260,19 @@ fn there_is_one_agent_and_it_survives_being_killed() {
 }
 
 #[test]
+fn starting_many_at_once_makes_one() {
+    let world = World::new();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| world.ok(["agent", "start"]));
+        }
+    });
+    world.ok(["agent", "status"]);
+    world.ok(["agent", "stop"]);
+    world.fails(1, ["agent", "status"]);
+}
+
+#[test]
 fn a_shell_that_evaluates_the_output_has_the_agent() {
     let world = counting();
     sealed(&world, "f.yaml", ALICE);

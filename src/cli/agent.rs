@@ -69,8 +69,8 @@ enum Verb {
 
 /// Start an agent, unless there is one
 ///
-/// It goes to the background. What is printed sets `SOPS_RS_AGENT` in a shell that evaluates it. The socket is in
-/// `$XDG_RUNTIME_DIR/sops-rs`, else in a folder of yours alone below `$TMPDIR`.
+/// It goes to the background, where nobody can be asked for a passphrase. What is printed sets `SOPS_RS_AGENT` in a shell that
+/// evaluates it. The socket is in `$XDG_RUNTIME_DIR/sops-rs`, else in a folder of yours alone below `$TMPDIR`.
 #[derive(Args, Debug)]
 struct Start {
     /// Forget a key that was not used for so long

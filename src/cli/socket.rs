@@ -41,7 +41,7 @@ impl Socket {
     /// [`Exit::Failed`] if others could replace it, something else stands there, or somebody listens on it.
     pub(crate) fn bind(path: &Path) -> Result<(Self, UnixListener), Failure> {
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let lock = refuse_foreign(folder)?;
+        let lock = refuse_foreign(folder, path)?;
         // Held until the socket is there: two that start at once must not replace each other's.
         let cannot = |error: io::Error| cannot_make(path, &error);
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
@@ -72,14 +72,14 @@ fn cannot_make(path: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot make the socket `{}`: {error}", path.display());
     let failure = Failure::new(Exit::Failed, message);
     match error.kind() {
-        ErrorKind::NotFound => failure.hint("make its folder first: `mkdir -m 700 …`"),
+        ErrorKind::NotFound => failure.hint("make its folder first, with `mkdir -m 700`"),
         _ => failure.hint("name another place, in a folder of your own"),
     }
 }
 
 /// Opens the folder, unless others could put something else in the place of the socket.
-fn refuse_foreign(folder: &Path) -> Result<File, Failure> {
-    let cannot = |error: io::Error| cannot_make(&folder.join("…"), &error);
+fn refuse_foreign(folder: &Path, path: &Path) -> Result<File, Failure> {
+    let cannot = |error: io::Error| cannot_make(path, &error);
     let folder_file = File::open(folder).map_err(cannot)?;
     let metadata = folder_file.metadata().map_err(cannot)?;
     let sticky = metadata.mode() & 0o1000 != 0;

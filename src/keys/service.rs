@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::{AbortHandle, JoinError, spawn_blocking};
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
@@ -240,14 +240,14 @@ fn unusable(error: std::io::Error) -> KeyError {
 
 /// The connections that `accept` gives. One that is not welcome (`None`) ends before a byte of it is read; a failure to
 /// accept is no end.
-fn accepted<S, A, F>(accept: A) -> ReceiverStream<std::io::Result<S>>
+fn accepted<S, A, F>(accept: A) -> Connections<S>
 where
     S: Send + 'static,
     A: Fn() -> F + Send + 'static,
     F: Future<Output = std::io::Result<Option<S>>> + Send,
 {
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
+    let accepting = tokio::spawn(async move {
         loop {
             match accept().await {
                 Ok(Some(stream)) => {
@@ -260,11 +260,20 @@ where
             }
         }
     });
-    ReceiverStream::new(receiver)
+    Connections {
+        stream: ReceiverStream::new(receiver),
+        accepting: accepting.abort_handle(),
+    }
+}
+
+/// Connections as they come, and the task that accepts them.
+struct Connections<S> {
+    stream: ReceiverStream<std::io::Result<S>>,
+    accepting: AbortHandle,
 }
 
 async fn run<S>(
-    connections: ReceiverStream<std::io::Result<S>>,
+    connections: Connections<S>,
     responder: Arc<dyn Responder>,
     overseer: Option<Arc<dyn Overseer>>,
     stop: &Stop,
@@ -280,19 +289,22 @@ where
         .max_concurrent_streams(STREAMS)
         .add_service(KeyServiceServer::new(rpc).max_decoding_message_size(MAX_MESSAGE_LEN))
         .add_optional_service(overseer.map(AgentServer::answering));
+    let Connections { stream, accepting } = connections;
     let ending = stop.clone();
-    let serving = tokio::spawn(async move {
+    let mut serving = tokio::spawn(async move {
         let shutdown = ending.clone();
         let end = async move { shutdown.requested().await };
-        let result = router.serve_with_incoming_shutdown(connections, end).await;
+        let result = router.serve_with_incoming_shutdown(stream, end).await;
         // It may have ended by itself.
         ending.request();
         result
     });
     stop.requested().await;
-    let broken = |error| KeyError::new("the service broke down").because(error);
-    match tokio::time::timeout(GRACE, serving).await {
-        Ok(Ok(Err(error))) => Err(broken(error)),
+    accepting.abort();
+    let ended = tokio::time::timeout(GRACE, &mut serving).await;
+    serving.abort();
+    match ended {
+        Ok(Ok(Err(error))) => Err(KeyError::new("the service broke down").because(error)),
         _ => Ok(()),
     }
 }

@@ -165,7 +165,8 @@ impl Link {
             Code::NotFound => KeyError::new(format!("{address} cannot use such a key: {said}")),
             Code::Unimplemented => KeyError::new(format!("{address} is not such a service")),
             Code::DeadlineExceeded | Code::Cancelled => self.silent(),
-            Code::Unavailable => self.unreachable(status),
+            // What a service says has no cause; a connection that broke has one.
+            _ if std::error::Error::source(status).is_some() => self.unreachable(status),
             _ => KeyError::new(format!("{address}: {said}")),
         }
     }

@@ -130,6 +130,7 @@ fn a_whole_history_costs_one_call_to_the_key_service() {
         arns,
         "--keyservice",
         &server.uri(),
+        local,
         "f.yaml",
     ]);
     let unwraps = || {
@@ -379,6 +380,7 @@ fn no_unwrapped_key_reaches_a_disk() {
         "ABCD",
         "--keyservice",
         &server.uri(),
+        local,
         "f.yaml",
     ]);
     assert_eq!(user.ok(["decrypt", "f.yaml"]), b"a: secret\n");

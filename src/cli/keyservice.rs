@@ -25,6 +25,9 @@ use super::socket::{Socket, stop_on_signals};
 /// Where SOPS's service listens if nothing else is said.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:5000";
 
+/// How much of the name of a key is shown, in characters: enough for every real one, too little to fill a screen.
+const MAX_SHOWN: usize = 500;
+
 /// Wrap and unwrap data keys for others
 ///
 /// Clients, ours and those of SOPS, use your keys through it with `--keyservice tcp://HOST:PORT` or
@@ -145,7 +148,8 @@ impl Desk {
     fn admits(&self, verb: &str, recipient: &Recipient) -> Result<(), Refusal> {
         // What a client says is shown on a terminal.
         let kind = recipient.kind().name();
-        let request = format!("{verb} a data key with {kind} {}", recipient.identity());
+        let name: String = recipient.identity().chars().take(MAX_SHOWN).collect();
+        let request = format!("{verb} a data key with {kind} {name}");
         if self.verbose {
             self.surroundings.note(&format!("asked to {request}"));
         }

@@ -19,7 +19,7 @@ use super::memory::Memory;
 const REFUSAL_AGE: Duration = Duration::from_secs(10);
 
 /// How many failures are remembered at most.
-const MAX_REFUSALS: usize = 4096;
+const MAX_REFUSALS: usize = 1024;
 
 /// What a key was wrapped as: SHA-256 of kind and identity of the recipient, and the wrapped key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

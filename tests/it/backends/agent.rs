@@ -51,10 +51,20 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        drop(Ended(&self.world));
         if let Some(pid) = Pid::from_raw(self.pid) {
             // It may have ended.
             let _ = kill_process(pid, Signal::KILL);
         }
+    }
+}
+
+/// Ends the agent of a world when a test ends, also if that fails.
+struct Ended<'a>(&'a World);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        drop(self.0.command(["agent", "stop"]).output());
     }
 }
 
@@ -263,6 +273,7 @@ fn there_is_one_agent_and_it_survives_being_killed() {
 #[test]
 fn starting_many_at_once_makes_one() {
     let world = World::new();
+    let _ended = Ended(&world);
     std::thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| world.ok(["agent", "start"]));
@@ -276,6 +287,7 @@ fn starting_many_at_once_makes_one() {
 #[test]
 fn a_shell_that_evaluates_the_output_has_the_agent() {
     let world = counting();
+    let _ended = Ended(&world);
     sealed(&world, "f.yaml", ALICE);
     let script = "set -e\neval \"$(\"$0\" agent start)\"\nunset SOPS_AGE_KEY_CMD\n\"$0\" decrypt f.yaml\n\"$0\" decrypt f.yaml\n\
                   eval \"$(\"$0\" agent stop)\"\ntest -z \"${SOPS_RS_AGENT+set}\"\n";

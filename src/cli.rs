@@ -43,6 +43,8 @@ mod socket;
 mod target;
 mod tree;
 mod updatekeys;
+#[cfg(feature = "vault")]
+mod vault;
 mod versions;
 
 use std::borrow::Cow;

@@ -11,6 +11,8 @@ pub mod agent;
 pub mod aws_kms;
 #[cfg(feature = "azure")]
 pub mod azure_kv;
+#[cfg(feature = "vault")]
+mod http;
 pub mod once;
 #[cfg(feature = "online")]
 mod online;
@@ -22,6 +24,8 @@ mod proto;
 pub mod remote;
 #[cfg(all(feature = "keyservice", unix))]
 pub mod service;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;

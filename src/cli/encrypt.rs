@@ -539,6 +539,9 @@ pub(crate) fn new_key(
         &mut random,
     );
     random.check()?;
+    if let Some(warning) = services.warning() {
+        context.warn(warning);
+    }
     let groups = groups.map_err(|error| not_wrapped(&error))?;
     let threshold = match (creation.shamir_threshold, groups.len()) {
         (0, 0 | 1) => 0,

@@ -114,6 +114,9 @@ impl<'a> Sealed<'a> {
                 context.warn(&warning);
             }
         }
+        if let Some(warning) = services.warning() {
+            context.warn(warning);
+        }
         key.map_err(|error| not_recovered(self.name, &error, services.places()))
     }
 

@@ -11,6 +11,8 @@ use sops_rs::keys::aws_kms::AwsKms;
 use sops_rs::keys::once::Once;
 #[cfg(feature = "keyservice")]
 use sops_rs::keys::remote::Remote;
+#[cfg(feature = "vault")]
+use sops_rs::keys::vault::VaultService;
 use sops_rs::keys::{self, KeyService, NotRecovered};
 use sops_rs::recipient::{RecipientKind, WrappedKey};
 use sops_rs::secret::DataKey;
@@ -23,6 +25,8 @@ use super::context::Context;
 use super::gpg;
 use super::identities::{Places, System, Terminal};
 use super::progress::TakingTurns;
+#[cfg(feature = "vault")]
+use super::vault;
 
 /// How long a key service elsewhere may take: it may have to ask a person.
 #[cfg(feature = "keyservice")]
@@ -34,6 +38,8 @@ pub(crate) struct Services {
     places: Places,
     #[cfg(feature = "keyservice")]
     agent: Option<agent::Client>,
+    #[cfg(feature = "vault")]
+    vault: Arc<vault::Environment>,
 }
 
 impl Services {
@@ -42,10 +48,14 @@ impl Services {
     pub(crate) fn new(context: &Context, arguments: &KeyServiceArgs) -> Self {
         let mut all: Vec<Box<dyn KeyService>> = Vec::new();
         let mut places = Places::default();
+        #[cfg(feature = "vault")]
+        let vault = Arc::new(vault::Environment::of(context));
         if arguments.enable_local_keyservice {
             let variables = |name: &str| context.environment().get(OsStr::new(name)).cloned();
             places = Places::collect(&variables, System::current());
             all.extend(local(context, &places));
+            #[cfg(feature = "vault")]
+            all.push(Box::new(VaultService::new(vault.clone())));
         }
         #[cfg(feature = "keyservice")]
         for address in arguments.remotes() {
@@ -60,6 +70,8 @@ impl Services {
             places,
             #[cfg(feature = "keyservice")]
             agent: agent::Client::new(context),
+            #[cfg(feature = "vault")]
+            vault,
         }
     }
 
@@ -101,6 +113,14 @@ impl Services {
     /// The services, in the order in which they are asked. The agent is not among them: it wraps nothing for us.
     pub(crate) fn list(&self) -> Vec<&dyn KeyService> {
         self.all.iter().map(Box::as_ref).collect()
+    }
+
+    /// What the user must know about the servers that were asked.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        #[cfg(feature = "vault")]
+        return self.vault.warning();
+        #[cfg(not(feature = "vault"))]
+        None
     }
 
     /// Where identities were looked for.

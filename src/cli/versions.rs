@@ -284,6 +284,9 @@ fn wrap_missing(
         &mut random,
     );
     random.check()?;
+    if let Some(warning) = services.warning() {
+        context.warn(warning);
+    }
     let wrapped = wrapped.map_err(|error| not_wrapped(&error))?;
     if all {
         metadata.groups = wrapped;

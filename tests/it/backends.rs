@@ -5,6 +5,7 @@ mod agent;
 mod aws;
 mod azure;
 mod groups;
+mod http;
 mod keyservice;
 mod pgp;
 mod python;

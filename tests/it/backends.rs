@@ -9,6 +9,7 @@ mod http;
 mod keyservice;
 mod pgp;
 mod python;
+mod vault;
 
 use sops_rs::document::Document;
 use sops_rs::format::Format;

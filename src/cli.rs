@@ -19,6 +19,8 @@ mod encrypt;
 mod entropy;
 mod exit;
 mod filestatus;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod git;
 mod gpg;
 mod groups;

@@ -11,7 +11,9 @@ pub mod agent;
 pub mod aws_kms;
 #[cfg(feature = "azure")]
 pub mod azure_kv;
-#[cfg(feature = "vault")]
+#[cfg(feature = "gcp")]
+pub mod gcp_kms;
+#[cfg(any(feature = "gcp", feature = "vault"))]
 mod http;
 pub mod once;
 #[cfg(feature = "online")]

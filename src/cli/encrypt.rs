@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sops_rs::format::Format;
-use sops_rs::keys::{self, NotWrapped};
+use sops_rs::keys::{self, Attempt, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
 use sops_rs::ops::binary;
 use sops_rs::ops::decrypt::{Decrypted, Opening};
 use sops_rs::ops::encrypt::{EncryptError, Previous, Report, Sealer, encrypt, reencrypt};
 use sops_rs::random::Random as _;
-use sops_rs::recipient::Recipient;
+use sops_rs::recipient::{Recipient, RecipientKind};
 use sops_rs::secret::DataKey;
 use sops_rs::selection::Selection;
 use sops_rs::value::timestamp;
@@ -581,10 +581,14 @@ pub(crate) fn not_wrapped(error: &NotWrapped) -> Failure {
     let failure = attempts.iter().fold(failure, |failure, attempt| {
         failure.detail(format!("{}  {}", attempt.identity, outcome(attempt)))
     });
-    match attempts.iter().find_map(advice) {
-        Some(advice) => failure.hint(advice),
-        None => failure,
+    if let Some(advice) = attempts.iter().find_map(advice) {
+        return failure.hint(advice);
     }
+    let of_huawei = |attempt: &Attempt| attempt.kind == RecipientKind::Hckms;
+    if attempts.iter().any(of_huawei) {
+        return failure.hint("leave the key of HuaweiCloud out, or seal the file with SOPS itself");
+    }
+    failure
 }
 
 /// Says what the user may not expect.

@@ -431,6 +431,9 @@ pub(crate) fn outcome(attempt: &Attempt) -> String {
         Outcome::NoService { .. } if attempt.kind == RecipientKind::Unknown => {
             "not tried: this version does not know such keys".to_owned()
         }
+        Outcome::NoService { .. } if attempt.kind == RecipientKind::Hckms => {
+            "not tried: this program cannot use keys of HuaweiCloud KMS yet".to_owned()
+        }
         Outcome::NoService {
             missing_feature: None,
         } => format!(

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use sops_rs::keys::age::{AgeService, NoPrompt, Prompt};
 #[cfg(feature = "aws")]
 use sops_rs::keys::aws_kms::AwsKms;
+#[cfg(feature = "gcp")]
+use sops_rs::keys::gcp_kms::GcpKmsService;
 use sops_rs::keys::once::Once;
 #[cfg(feature = "keyservice")]
 use sops_rs::keys::remote::Remote;
@@ -21,6 +23,8 @@ use sops_rs::secret::DataKey;
 use super::agent;
 use super::args::KeyServiceArgs;
 use super::context::Context;
+#[cfg(feature = "gcp")]
+use super::gcp;
 #[cfg(feature = "pgp")]
 use super::gpg;
 use super::identities::{Places, System, Terminal};
@@ -151,5 +155,7 @@ fn local(context: &Context, places: &Places) -> Vec<Box<dyn KeyService>> {
         Box::new(AwsKms::new(&host_name())),
         #[cfg(feature = "azure")]
         Box::new(super::azure::service(context)),
+        #[cfg(feature = "gcp")]
+        Box::new(GcpKmsService::new(Arc::new(gcp::Environment::of(context)))),
     ]
 }

@@ -4,6 +4,8 @@ mod age;
 mod agent;
 mod aws;
 mod azure;
+mod gcp_kms;
+mod google;
 mod groups;
 mod http;
 mod keyservice;

@@ -272,6 +272,31 @@ sops-rs: error: could not generate data key: could not wrap the data key for eve
     );
 }
 
+#[test]
+fn a_key_of_huawei_cloud() {
+    let world = World::new();
+    world.write("db.yaml", "a: b\n");
+    assert_message(
+        world.fails(
+            1,
+            [
+                "encrypt",
+                "--hckms",
+                "eu-west-101:1a2b",
+                "--age",
+                ALICE,
+                "db.yaml",
+            ],
+        ),
+        str![[r#"
+sops-rs: error: could not generate data key: could not wrap the data key for every recipient
+  eu-west-101:1a2b  not tried: this program cannot use keys of HuaweiCloud KMS yet
+hint: leave the key of HuaweiCloud out, or seal the file with SOPS itself
+
+"#]],
+    );
+}
+
 // --- what is selected -------------------------------------------------------------------------------------------------
 
 #[test]

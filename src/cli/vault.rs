@@ -233,9 +233,12 @@ impl Trusted {
 
 /// Whether an entry of the list allows a server: as SOPS compares, and however the address is spelled.
 fn allows(prefix: &str, server: &str) -> bool {
-    let with_slash = |text: &str| format!("{}/", text.trim_end_matches('/'));
-    let same = origin(prefix).is_some_and(|origin| origin == server);
-    with_slash(server).starts_with(&with_slash(prefix)) || same
+    let prefix = prefix.trim_end_matches('/');
+    let is_address = prefix
+        .split_once("://")
+        .is_some_and(|(_, rest)| !rest.contains('/'));
+    let same = is_address && origin(prefix).is_some_and(|origin| origin == server);
+    same || format!("{server}/").starts_with(&format!("{prefix}/"))
 }
 
 /// The text of a variable. What is not UTF-8 cannot be right, and fails where it is used.
@@ -330,7 +333,8 @@ mod tests {
         assert!(may_have(Some("all"), home, "http://anywhere"));
         assert!(!may_have(Some("none"), home, "https://home"));
         assert!(!may_have(Some(","), None, "https://home"));
-        let list = Some("https://a.example.com , https://B.example.com:443/");
+        let list =
+            Some("https://a.example.com , https://B.example.com:443/,https://c.example.com/team");
         assert!(may_have(list, home, "https://a.example.com"));
         assert!(may_have(list, home, "https://b.example.com"));
         for other in [
@@ -338,6 +342,7 @@ mod tests {
             "http://a.example.com",
             "https://a.example.com:8200",
             "https://a.example.com.evil.example",
+            "https://c.example.com",
         ] {
             assert!(!may_have(list, home, other), "{other}");
         }

@@ -1,6 +1,7 @@
 //! Wraps data keys with keys of Google Cloud KMS (spec 10.4), by the REST calls `encrypt` and `decrypt` of its version 1.
 //!
-//! Knows the two calls, their checksums, and how the API says no. Where credentials come from is the caller's business
+//! REST and not gRPC, since that takes one HTTP client for all services and a local server for the tests. Knows the two
+//! calls, their checksums, and how the API says no. Where credentials come from is the caller's business
 //! ([`GcpUser`]); application default credentials are found by Google's library, which reads the environment, gcloud's
 //! file and the metadata server by itself.
 
@@ -75,7 +76,7 @@ impl GcpKmsService {
             let answer = self.post(&url, json, false).await?;
             let answer = match answer.status {
                 // A token may have been revoked before its time.
-                401 => self.post(&url, json, true).await?,
+                401 if self.can_renew() => self.post(&url, json, true).await?,
                 _ => answer,
             };
             match answer.status {
@@ -95,6 +96,12 @@ impl GcpKmsService {
         let mut request = http::post(url, json);
         request.headers_mut().extend(access.headers().await?);
         http::send(client, &request, &BUSY).await
+    }
+
+    /// Whether there is hope for another token than the one that was refused.
+    fn can_renew(&self) -> bool {
+        let access = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*access, Some(Access::Renewable(_)))
     }
 
     /// What opens the API, made when it is first needed, and anew on demand.

@@ -20,7 +20,7 @@ use crate::secret::DataKey;
 
 /// No answer of a key service is longer, in bytes.
 const MAX_ANSWER_LEN: usize = 64 * 1024;
-/// No data key and no share of one is longer, in bytes.
+/// No data key and no share of one is longer, in characters of base64.
 const MAX_KEY_LEN: usize = 4096;
 /// No word of a server is repeated at greater length, in characters.
 const MAX_SAID_LEN: usize = 300;
@@ -38,6 +38,10 @@ pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     /// Where a redirect leads, as the server wrote it.
+    #[cfg_attr(
+        not(feature = "vault"),
+        expect(dead_code, reason = "Google sends nobody on")
+    )]
     pub(super) location: Option<String>,
     /// The body: it may hold a data key.
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -159,8 +163,11 @@ async fn read(server: &str, mut response: Response) -> Result<Answer, KeyError> 
 /// Why there is no answer. The error of the client would repeat the whole URL.
 fn unreached(server: &str, error: &reqwest::Error) -> KeyError {
     let cause = deepest(error);
-    let what = if error.is_timeout() {
+    if error.is_timeout() {
         return KeyError::new(format!("`{server}` does not answer in time"));
+    }
+    let what = if cause.contains("InvalidContentType") {
+        format!("`{server}` does not speak TLS; perhaps its address begins with `http:`")
     } else if cause.contains("certificate") {
         format!("the certificate of `{server}` is not trusted")
     } else if error.is_connect() {

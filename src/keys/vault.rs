@@ -1,4 +1,4 @@
-//! Wraps data keys with transit keys of HashiCorp Vault and OpenBao servers (spec 10.6).
+//! Wraps data keys with transit keys of HashiCorp Vault and `OpenBao` servers (spec 10.6).
 //!
 //! Knows the two calls of the transit API and how servers say no. Does not know where tokens come from, nor which servers
 //! may have them: [`VaultUser`] is asked for a token for each server before it hears a word.
@@ -333,11 +333,18 @@ fn server(url: &Url, named_by: Option<String>) -> Server {
     }
 }
 
-/// Where a redirect leads.
+/// Where a redirect leads: to the same call of another server, as a standby node sends one on. No server may choose
+/// another call to be made with the token.
 fn next(url: &Url, location: Option<&str>) -> Result<Url, KeyError> {
     let next = location.and_then(|location| url.join(location).ok());
-    let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
-    let next = next.ok_or_else(|| KeyError::new("the server sends the request on to nowhere"))?;
+    let same_call = |next: &Url| {
+        matches!(next.scheme(), "http" | "https")
+            && next.path() == url.path()
+            && next.query().is_none()
+    };
+    let next = next
+        .filter(same_call)
+        .ok_or_else(|| KeyError::new("the server sends the request on to something else"))?;
     if url.scheme() == "https" && next.scheme() != "https" {
         return Err(KeyError::new(format!(
             "the server sends the request on to `{}`, without TLS",
@@ -468,14 +475,24 @@ mod tests {
     }
 
     #[test]
-    fn redirects_stay_under_tls() {
+    fn redirects_lead_to_the_same_call_under_tls() {
         let from = Url::parse("https://a/v1/transit/decrypt/x").unwrap();
         let to = |location| next(&from, location).map(String::from);
-        assert_eq!(to(Some("https://b/x")).unwrap(), "https://b/x");
-        assert_eq!(to(Some("/y")).unwrap(), "https://a/y");
+        for (location, expected) in [
+            (
+                "https://b:8200/v1/transit/decrypt/x",
+                "https://b:8200/v1/transit/decrypt/x",
+            ),
+            ("/v1/transit/decrypt/x", "https://a/v1/transit/decrypt/x"),
+        ] {
+            assert_eq!(to(Some(location)).unwrap(), expected);
+        }
         for bad in [
-            Some("http://a/x"),
-            Some("file:///etc"),
+            Some("http://a/v1/transit/decrypt/x"),
+            Some("https://b/v1/sys/seal"),
+            Some("https://b/v1/transit/decrypt/x?y"),
+            Some("../../sys/seal"),
+            Some("file:///v1/transit/decrypt/x"),
             Some("https://"),
             None,
         ] {

@@ -144,6 +144,7 @@ fn a_token_that_has_expired() {
     seal(&world, KEY);
     google.set(|behaviour| behaviour.tokens.clear());
     let message = refusal(&world);
+    assert_eq!(google.paths().len(), 2, "there is no other token to try");
     assert!(message.contains("failed: the credentials are not accepted, or have expired: Request had invalid authentication"), "{message}");
 }
 

@@ -1,4 +1,4 @@
-//! Transit keys, against a real OpenBao server, whose API is Vault's; and against servers that are up to no good.
+//! Transit keys, against a real `OpenBao` server, whose API is Vault's; and against servers that are up to no good.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::support::{World, wait_until, write_file};
 const ROOT: &str = "CANARY-ROOT";
 const PLAIN: &str = "# the database\ndb:\n  password: CANARY-PLAIN\n";
 
-/// An OpenBao server in memory, on a port of its own, which ends with this value.
+/// An `OpenBao` server in memory, on a port of its own, which ends with this value.
 struct Bao {
     child: Child,
     folder: tempfile::TempDir,
@@ -296,8 +296,9 @@ fn the_list_of_servers_that_may_have_the_token() {
         "{message}"
     );
     // A part of a port is no prefix.
-    let part = bao.url();
-    world = world.set("SOPS_HC_VAULT_ALLOWLIST", &part[..part.len() - 1]);
+    let mut part = bao.url();
+    part.pop();
+    world = world.set("SOPS_HC_VAULT_ALLOWLIST", &part);
     let message = refusal(&world);
     assert!(
         message.contains("which SOPS_HC_VAULT_ALLOWLIST does not name"),
@@ -368,12 +369,22 @@ fn a_redirect_does_not_take_the_token_along_unless_it_may() {
     opens(&world);
     assert_eq!(standby.requests()[0].path, asked);
 
+    let misleading =
+        Server::start(|_| Reply::json(307, &json!({})).with("Location", "/v1/sys/seal"));
+    let key = format!("{}/v1/transit/keys/app", misleading.url());
+    world.write("db.yaml", PLAIN);
+    let world = world.set("SOPS_HC_VAULT_ALLOWLIST", "all");
+    let message = world.fails(1, ["encrypt", "--hc-vault-transit", &key, "db.yaml"]);
+    assert!(
+        message.contains("failed: the server sends the request on to something else"),
+        "{message}"
+    );
+    assert_eq!(misleading.requests().len(), 1);
+
     let round = Server::start(|request| {
         Reply::json(307, &json!({})).with("Location", request.path.clone())
     });
     let key = format!("{}/v1/transit/keys/app", round.url());
-    world.write("db.yaml", PLAIN);
-    let world = world.set("SOPS_HC_VAULT_ALLOWLIST", "all");
     let message = world.fails(1, ["encrypt", "--hc-vault-transit", &key, "db.yaml"]);
     assert!(message.contains("send the request on and on"), "{message}");
     assert_eq!(round.requests().len(), 4);
@@ -461,10 +472,15 @@ fn a_sealed_server() {
 }
 
 #[test]
-fn nobody_listens() {
+fn nobody_listens_or_not_to_tls() {
     let bao = Bao::start();
     let world = world();
     seal(&world, &bao.key());
+    let key = bao.key().replace("http:", "https:");
+    world.write("new.yaml", PLAIN);
+    let message = world.fails(1, ["encrypt", "--hc-vault-transit", &key, "new.yaml"]);
+    let expected = format!("failed: `https://{}` does not speak TLS; ", bao.address);
+    assert!(message.contains(&expected), "{message}");
     let expected = format!("failed: cannot connect to `{}`: ", bao.url());
     drop(bao);
     let message = refusal(&world);

@@ -41,7 +41,6 @@ pub(crate) struct Context {
     /// Whether nobody is to be asked for a passphrase, though there may be a terminal.
     quiet: bool,
     /// The name of the terminal, if any standard stream is one.
-    #[cfg_attr(not(feature = "pgp"), expect(dead_code, reason = "only gpg is told"))]
     terminal: Option<OsString>,
     /// The key services, if this is one of many contexts that share them.
     pub(crate) services: Option<Arc<Services>>,

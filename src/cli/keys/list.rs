@@ -254,9 +254,8 @@ fn as_json(files: &[File]) -> Json {
     let recipients: Vec<Json> = counts
         .iter()
         .map(|(person, count)| {
-            let mut entry = person.as_json();
-            entry["files"] = json!(count);
-            entry
+            let (name, kind, identity) = (&person.name, person.kind, &person.identity);
+            json!({ "name": name, "type": kind, "recipient": identity, "files": count })
         })
         .collect();
     let files: Vec<Json> = files

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use super::args::KeyServiceArgs;
 use super::context::Context;
@@ -35,35 +35,21 @@ pub(crate) fn each<T: Sync, R: Send>(
         [item] => return vec![work(context, item)],
         _ => {}
     }
-    let bar = context
-        .interactive
-        .then(|| context.progress.begin(items.len()));
+    let bar = context.interactive;
+    let bar = bar.then(|| context.progress.begin(items.len()));
     let branch = Branch::of(context, services);
     let next = AtomicUsize::new(0);
     let (sender, receiver) = channel();
-    let mut done: Vec<(usize, Outcome<R>, Vec<u8>)> = Vec::with_capacity(items.len());
+    let mut done: Vec<Done<R>> = Vec::with_capacity(items.len());
     std::thread::scope(|scope| {
         for _ in 0..items.len().min(AT_A_TIME) {
             let sender = sender.clone();
-            let (branch, next, work) = (&branch, &next, &work);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else {
-                        return;
-                    };
-                    let (mut own, said) = branch.context();
-                    let outcome = work(&mut own, item);
-                    // Nobody listens any more only if the program ends.
-                    if sender.send((index, outcome, said.take())).is_err() {
-                        return;
-                    }
-                }
-            });
+            let (next, branch, work) = (&next, &branch, &work);
+            scope.spawn(move || take_from(items, next, branch, work, &sender));
         }
         drop(sender);
         for finished in receiver {
-            if let (Some(bar), Some(item)) = (&bar, items.get(finished.0)) {
+            if let (Some(bar), Some(item)) = (&bar, items.get(finished.index)) {
                 bar.set_message(escaped(&name(item)).into_owned());
                 bar.inc(1);
             }
@@ -71,17 +57,57 @@ pub(crate) fn each<T: Sync, R: Send>(
         }
     });
     context.progress.end();
-    done.sort_by_key(|(index, ..)| *index);
+    done.sort_by_key(|done| done.index);
+    say(context, &done);
+    done.into_iter().map(|done| done.outcome).collect()
+}
+
+/// One item, worked on.
+struct Done<R> {
+    index: usize,
+    outcome: Outcome<R>,
+    /// What was said meanwhile.
+    said: Vec<u8>,
+}
+
+/// Works on the next item as long as there is one.
+fn take_from<T, R>(
+    items: &[T],
+    next: &AtomicUsize,
+    branch: &Branch,
+    work: impl Fn(&mut Context, &T) -> Outcome<R>,
+    sender: &Sender<Done<R>>,
+) {
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(item) = items.get(index) else {
+            return;
+        };
+        let (mut own, said) = branch.context();
+        let outcome = work(&mut own, item);
+        let said = said.take();
+        let done = Done {
+            index,
+            outcome,
+            said,
+        };
+        // Nobody listens any more only if the program ends.
+        if sender.send(done).is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes on what was said, each line once: what concerns all files, such as a mistake in the config, comes from each.
+fn say<R>(context: &mut Context, done: &[Done<R>]) {
     let mut seen = HashSet::new();
-    done.into_iter()
-        .map(|(_, outcome, said)| {
-            // What concerns all files, such as a mistake in the config, is said once.
-            if !said.is_empty() && seen.insert(said.clone()) {
-                context.print_error(&said);
+    for done in done {
+        for line in done.said.split_inclusive(|byte| *byte == b'\n') {
+            if seen.insert(line) {
+                context.print_error(line);
             }
-            outcome
-        })
-        .collect()
+        }
+    }
 }
 
 /// The results, if all is well. Else the failure of the only file as it is; or every failure in order, and one that sums
@@ -141,7 +167,10 @@ mod tests {
             |own, &item| {
                 let now = working.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
-                own.note(if item == 7 { "seven" } else { "the same" });
+                own.note("the same");
+                if item == 7 {
+                    own.note("seven");
+                }
                 working.fetch_sub(1, Ordering::SeqCst);
                 Ok(item * 2)
             },

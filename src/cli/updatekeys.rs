@@ -97,8 +97,6 @@ pub(crate) fn run(
         many::settle(context, &names, plans, "compared with its rule")?;
         return Ok(Exit::Success);
     }
-    let loses = |plan: &&Planned| plan.change.groups.iter().any(|g| !g.removed.is_empty());
-    let removed = changes.iter().any(loses);
     let updated = many::each(
         context,
         &arguments.identity.services,
@@ -106,17 +104,11 @@ pub(crate) fn run(
         |plan| name(&plan.path),
         |own, plan| update(own, arguments, plan),
     );
+    let loses = |plan: &&Planned| plan.change.groups.iter().any(|g| !g.removed.is_empty());
+    let removed = changes.iter().any(loses);
     let outcomes = merged(plans, updated);
     many::settle(context, &names, outcomes, "updated")?;
-    if let ([_], 1) = (files.as_slice(), differ) {
-        let path = files.first().map(|path| absolute(context, path));
-        context.note(&format!(
-            "File {} written with new keys",
-            path.unwrap_or_default()
-        ));
-    } else if differ > 0 {
-        context.note(&format!("{differ} file(s) written with new keys"));
-    }
+    say_written(context, &files, differ);
     if removed {
         context.note("who was removed still knows the data key: `sops-rs rotate` makes a new one");
     }
@@ -191,6 +183,17 @@ fn say_unchanged(context: &mut Context, files: &[PathBuf], unchanged: usize) {
         ([], _) => context.note("there is no sealed file"),
         (_, 0) => {}
         (_, number) => context.note(&format!("{number} file(s) already up to date")),
+    }
+}
+
+fn say_written(context: &mut Context, files: &[PathBuf], written: usize) {
+    match (files, written) {
+        ([path], 1) => {
+            let path = absolute(context, path);
+            context.note(&format!("File {path} written with new keys"));
+        }
+        (_, 0) => {}
+        (_, number) => context.note(&format!("{number} file(s) written with new keys")),
     }
 }
 

@@ -124,12 +124,18 @@ pub(crate) fn settle<R>(
     let total = outcomes.len();
     let mut results = Vec::with_capacity(total);
     let mut failed = Vec::new();
+    let mut last: Option<Failure> = None;
     for (index, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
             Ok(result) => results.push(result),
             Err(failure) if total == 1 => return Err(failure),
             Err(failure) => {
-                context.fail(&failure);
+                // Many files often fail for one reason.
+                match &last {
+                    Some(last) if last.explains(&failure) => context.fail(&failure.brief()),
+                    _ => context.fail(&failure),
+                }
+                last = Some(failure);
                 failed.extend(names.get(index).cloned());
             }
         }
@@ -215,5 +221,20 @@ mod tests {
         assert_eq!(both.exit, Exit::Failed);
         assert_eq!(both.message, "1 of 2 files could not be rotated");
         assert_eq!(stderr.take(), "sops-rs: error: bad\n");
+    }
+
+    #[test]
+    fn what_explains_many_failures_is_said_once() {
+        let (mut context, _, stderr) = context(Path::new("/"), &[], b"");
+        let bad = |name: &str, why: &str| {
+            Err::<(), _>(Failure::new(Exit::Failed, name).detail(why).hint("do it"))
+        };
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let outcomes = vec![bad("a", "x"), bad("b", "x"), bad("c", "y")];
+        settle(&mut context, &names, outcomes, "rotated").unwrap_err();
+        assert_eq!(
+            stderr.take(),
+            "sops-rs: error: a\n  x\nhint: do it\nsops-rs: error: b\nsops-rs: error: c\n  y\nhint: do it\n"
+        );
     }
 }

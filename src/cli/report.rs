@@ -63,6 +63,17 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// Whether everything behind the message of `other` is the same: said once, it need not be said again.
+    pub(crate) fn explains(&self, other: &Self) -> bool {
+        let places = self.location.is_some() || other.location.is_some();
+        !places && self.details == other.details && self.hint == other.hint
+    }
+
+    /// The message alone.
+    pub(crate) fn brief(&self) -> Self {
+        Self::new(self.exit, self.message.clone())
+    }
+
     /// Adds the place: byte `offset` of `source`, which is the file `path`.
     pub(crate) fn at(mut self, path: &str, format: Format, source: &str, offset: usize) -> Self {
         let location = Location {

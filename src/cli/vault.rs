@@ -29,7 +29,7 @@ pub(crate) struct Environment {
     trusted: Trusted,
     roots: Roots,
     /// Files of a certificate and of its private key.
-    client: Option<(PathBuf, PathBuf)>,
+    client: (Option<PathBuf>, Option<PathBuf>),
     skip_verify: Option<String>,
     timeout: Option<String>,
     /// Whether a server was asked that did not have to prove who it is.
@@ -85,7 +85,7 @@ impl Environment {
                 text("VAULT_ADDR").as_deref(),
             ),
             roots,
-            client: path("VAULT_CLIENT_CERT").zip(path("VAULT_CLIENT_KEY")),
+            client: (path("VAULT_CLIENT_CERT"), path("VAULT_CLIENT_KEY")),
             skip_verify: text("VAULT_SKIP_VERIFY"),
             timeout: text("VAULT_CLIENT_TIMEOUT"),
             unverified: AtomicBool::new(false),
@@ -136,14 +136,18 @@ impl VaultUser for Environment {
             Roots::Folder(path) => Some(read_all(path)?),
         };
         let identity = match &self.client {
-            None => None,
-            Some((certificate, key)) => {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => {
                 let mut pem = read(certificate)?;
                 let key = read(key)?;
                 pem.reserve_exact(key.len() + 1);
                 pem.push(b'\n');
                 pem.extend_from_slice(&key);
                 Some(pem)
+            }
+            _ => {
+                let both = "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY must be set both, or neither";
+                return Err(KeyError::new(both));
             }
         };
         let skip = self.skip_verify.as_deref().map_or(Ok(false), parse_bool)?;

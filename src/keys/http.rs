@@ -239,9 +239,11 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use reqwest::Url;
 
-    use super::{from_base64, is_loopback, said};
+    use super::{Text, from_base64, is_loopback, said};
 
     #[test]
     fn this_machine() {
@@ -266,6 +268,14 @@ mod tests {
         assert_eq!(said(" \n", &secrets), None);
         let long = said(&"é".repeat(5000), &secrets).unwrap();
         assert_eq!(long.chars().count(), 301);
+    }
+
+    #[test]
+    fn a_key_in_an_answer_is_not_copied() {
+        let text: Text<'_> = serde_json::from_str("\"a2V5\"").unwrap();
+        assert!(matches!(text.0, Cow::Borrowed("a2V5")));
+        let text: Text<'_> = serde_json::from_str("\"a\\/\"").unwrap();
+        assert_eq!(text.0, "a/");
     }
 
     #[test]

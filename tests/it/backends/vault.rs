@@ -27,7 +27,11 @@ struct Bao {
 impl Bao {
     /// A server with a transit engine that has the key `app`.
     fn start() -> Self {
-        let mut bao = Self::launch(&[]);
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
+        let mut bao = Self::launch(options);
         wait_until("the start of bao", || {
             bao.must_run();
             let health = ask(&bao.address, "GET", "/v1/sys/health", &[], "");
@@ -40,8 +44,7 @@ impl Bao {
 
     fn launch(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = port.expect("a free port").to_string();
+        let address = free_address();
         let log = File::create_new(folder.path().join("log")).expect("a file");
         let child = Command::new(program())
             .args(["server", "-dev", "-dev-no-store-token"])
@@ -106,6 +109,12 @@ impl Drop for Bao {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// An address of this machine on which nobody listens.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
 }
 
 fn program() -> PathBuf {
@@ -555,6 +564,58 @@ fn certificates() {
     let message = refusal(&with("VAULT_SKIP_VERIFY", "perhaps"));
     assert!(
         message.contains("VAULT_SKIP_VERIFY must be `true` or `false`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_server_that_wants_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["server", "client"] {
+        let status = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args(["-subj", &format!("/CN={name}")])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", &path(&format!("{name}.key"))])
+            .args(["-out", &path(&format!("{name}.pem"))])
+            .stderr(Stdio::null())
+            .status();
+        assert!(
+            status
+                .expect("openssl is missing: install the package openssl")
+                .success()
+        );
+    }
+    let address = free_address();
+    let config = format!(
+        "listener \"tcp\" {{\n  address = \"{address}\"\n  tls_cert_file = \"{}\"\n  tls_key_file = \"{}\"\n  tls_client_ca_file = \"{}\"\n  tls_require_and_verify_client_cert = true\n}}\n",
+        path("server.pem"),
+        path("server.key"),
+        path("client.pem")
+    );
+    write_file(&folder.path().join("listener.hcl"), config);
+    let _bao = Bao::start_with(&[&format!("-config={}", path("listener.hcl"))]);
+    let key = format!("https://{address}/v1/transit/keys/app");
+
+    let unknown = world().set("VAULT_CACERT", &path("server.pem"));
+    let message = unknown.fails(1, ["encrypt", "--hc-vault-transit", &key, "db.yaml"]);
+    // Under TLS 1.3 the server hangs up when the client thinks that all is well; what is heard of it is up to chance.
+    assert!(message.contains("  failed: "), "{message}");
+    let half = unknown.set("VAULT_CLIENT_CERT", &path("client.pem"));
+    let message = half.fails(1, ["encrypt", "--hc-vault-transit", &key, "db.yaml"]);
+    let expected = "failed: VAULT_CLIENT_CERT and VAULT_CLIENT_KEY must be set both, or neither";
+    assert!(message.contains(expected), "{message}");
+    let known = half.set("VAULT_CLIENT_KEY", &path("client.key"));
+    seal(&known, &key);
+    opens(&known);
+    let wrong = known.set("VAULT_CLIENT_KEY", &path("server.pem"));
+    let message = refusal(&wrong);
+    assert!(
+        message.contains("the client certificate or its key is not valid PEM"),
         "{message}"
     );
 }

@@ -199,6 +199,9 @@ fn wrap(
         random: &mut random,
     });
     random.check()?;
+    if let Some(warning) = services.warning() {
+        context.warn(warning);
+    }
     wrapped.map_err(|error| not_wrapped(&error))
 }
 

@@ -258,21 +258,6 @@ hint: copy it again from its owner; `sops-rs init` shows everybody their own
 }
 
 #[test]
-fn a_recipient_of_a_kind_that_is_not_there_yet() {
-    let world = World::new();
-    world.write("db.yaml", "a: b\n");
-    let key = "ru-moscow-1:7a1b2c3d";
-    assert_message(
-        world.fails(1, ["encrypt", "--hckms", key, "--age", ALICE, "db.yaml"]),
-        str![[r#"
-sops-rs: error: could not generate data key: could not wrap the data key for every recipient
-  ru-moscow-1:7a1b2c3d  not tried: keys of type `hckms` are not supported in this version
-
-"#]],
-    );
-}
-
-#[test]
 fn a_key_of_huawei_cloud() {
     let world = World::new();
     world.write("db.yaml", "a: b\n");

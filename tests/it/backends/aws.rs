@@ -2,6 +2,7 @@
 
 mod moto;
 mod refusals;
+mod tree;
 
 use serde_json::{Value, json};
 

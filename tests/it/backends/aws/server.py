@@ -20,6 +20,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 aws = DomainDispatcherApplication(create_backend_app)
 requests = []
+lock = threading.Lock()
+# By user: how many requests are being answered, and the most that ever were at the same time.
+busy, most = {}, {}
 
 
 class Quiet(WSGIRequestHandler):
@@ -30,8 +33,20 @@ class Quiet(WSGIRequestHandler):
 def recording(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
-    requests.append({"body": body.decode(), "authorization": environ.get("HTTP_AUTHORIZATION", "")})
-    return aws(environ, start_response)
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
+    user = authorization.partition("Credential=")[2].partition("/")[0]
+    action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    with lock:
+        requests.append(
+            {"body": body.decode(), "authorization": authorization, "user": user, "action": action}
+        )
+        busy[user] = busy.get(user, 0) + 1
+        most[user] = max(most.get(user, 0), busy[user])
+    try:
+        return aws(environ, start_response)
+    finally:
+        with lock:
+            busy[user] -= 1
 
 
 server = make_server("127.0.0.1", 0, recording, threaded=True, request_handler=Quiet)
@@ -71,6 +86,11 @@ def recorded(word):
     """The requests of the program whose body holds a word, with who signed them."""
     own = "Credential=ADMIN/"
     return [r for r in requests if word in r["body"] and own not in r["authorization"]]
+
+
+def calls(user, action):
+    """How often a user has asked KMS for something."""
+    return len([r for r in requests if (r["user"], r["action"]) == (user, action)])
 
 
 def token(key, value, place):

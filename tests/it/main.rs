@@ -50,5 +50,7 @@ mod spec_reader;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(all(test, not(feature = "pgp"), not(feature = "online")))]
+mod without_features;
 #[cfg(test)]
 mod yaml_reading;

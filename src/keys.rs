@@ -57,6 +57,10 @@ pub trait KeyService: Send + Sync {
         Ok(None)
     }
 
+    /// Told of a key that may be asked for later, among many: who has to trouble a person or a device for each can do so
+    /// for all at once.
+    fn announce(&self, _key: &WrappedKey) {}
+
     /// Wraps `key`, in the spelling that the file holds as `enc` (spec 10).
     ///
     /// # Errors

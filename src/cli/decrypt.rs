@@ -75,6 +75,11 @@ fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure>
     let recursive = arguments.tree.recursive;
     let files = tree::files(context, &many.paths, recursive, tree::is_sealed)?;
     let name = |path: &PathBuf| path.display().to_string();
+    many::announce(
+        context,
+        &arguments.identity.services,
+        files.iter().map(PathBuf::as_path),
+    );
     let outcomes = many::each(
         context,
         &arguments.identity.services,

@@ -3,6 +3,7 @@
 //! Knows nothing of what the work is. Each file is worked on in a context of its own, so that its messages stay together.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
@@ -11,10 +12,28 @@ use super::context::Context;
 use super::context::branch::Branch;
 use super::exit::Exit;
 use super::report::{Failure, escaped};
+use super::services::Services;
+use super::tree;
 
 /// How many files are worked on at a time: enough to wait for a key service on behalf of many, and no more unwraps at once
 /// than any of them bears.
 const AT_A_TIME: usize = 32;
+
+/// Tells the key services of `context` which keys will be asked for, so that a person or a device is troubled once for all
+/// of them. Only keys of plugins are looked for: all others cost nobody anything.
+pub(crate) fn announce<'a>(
+    context: &mut Context,
+    services: &KeyServiceArgs,
+    paths: impl IntoIterator<Item = &'a Path>,
+) {
+    let shared = Services::of(context, services);
+    for path in paths {
+        for key in tree::plugin_keys(context, path) {
+            shared.announce(&key);
+        }
+    }
+    context.services = Some(shared);
+}
 
 /// What came of the work on one file.
 pub(crate) type Outcome<R> = Result<R, Failure>;

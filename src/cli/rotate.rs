@@ -165,6 +165,11 @@ pub(crate) fn run(
         refuse_one_for_many(arguments)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
+    many::announce(
+        context,
+        &arguments.identity.services,
+        files.iter().map(PathBuf::as_path),
+    );
     let outcomes = many::each(
         context,
         &arguments.identity.services,

@@ -127,6 +127,13 @@ impl Services {
         None
     }
 
+    /// Tells all services of a key that will be asked for.
+    pub(crate) fn announce(&self, key: &WrappedKey) {
+        for service in &self.all {
+            service.announce(key);
+        }
+    }
+
     /// Where identities were looked for.
     pub(crate) fn places(&self) -> &Places {
         &self.places

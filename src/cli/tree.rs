@@ -9,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use ignore::WalkBuilder;
 use sops_rs::format::Format;
+use sops_rs::metadata::Metadata;
+use sops_rs::recipient::WrappedKey;
 use zeroize::Zeroizing;
 
 use super::args::{InputArgs, OutputArgs};
@@ -171,6 +173,39 @@ pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
         return true;
     };
     holds_sealed(path, &bytes)
+}
+
+/// The keys of a file that a plugin of age may have to unwrap. Most files have none, and are not scanned.
+pub(crate) fn plugin_keys(context: &mut Context, path: &Path) -> Vec<WrappedKey> {
+    let Ok(bytes) = io::read(context, &Input::File(path.to_owned())) else {
+        return Vec::new();
+    };
+    if !names_plugin(&bytes) {
+        return Vec::new();
+    }
+    let source = Source {
+        name: String::new(),
+        format: Format::of_path(&path.to_string_lossy()),
+        bytes,
+    };
+    let Ok(document) = source.document(Exit::Failed) else {
+        return Vec::new();
+    };
+    let metadata = Metadata::of(&document).ok().flatten();
+    let groups = metadata.map(|metadata| metadata.groups);
+    groups.into_iter().flatten().flatten().collect()
+}
+
+/// Whether `age1NAME1…` stands somewhere: a word with two `1`, where other recipients have one.
+fn names_plugin(bytes: &[u8]) -> bool {
+    let begins = memchr::memmem::find_iter(bytes, b"age1");
+    let mut words = begins.filter_map(|at| bytes.get(at + 4..));
+    words.any(|rest| {
+        let mut word = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(byte));
+        word.any(|byte| *byte == b'1') && !rest.starts_with(b"pq1")
+    })
 }
 
 fn holds_sealed(path: &Path, bytes: &Zeroizing<Vec<u8>>) -> bool {

@@ -97,6 +97,11 @@ pub(crate) fn run(
         many::settle(context, &names, plans, "compared with its rule")?;
         return Ok(Exit::Success);
     }
+    many::announce(
+        context,
+        &arguments.identity.services,
+        changes.iter().map(|plan| plan.path.as_path()),
+    );
     let updated = many::each(
         context,
         &arguments.identity.services,

@@ -8,6 +8,7 @@ mod generate;
 mod hybrid;
 mod identity;
 mod locked;
+mod plugin;
 mod prompt;
 mod recipient;
 mod xwing;
@@ -28,9 +29,10 @@ pub use self::prompt::{NoPrompt, Prompt};
 pub use self::recipient::{RecipientError, check_recipient};
 
 use self::identity::Turn;
+use self::plugin::Announced;
 use self::prompt::Asking;
 use super::{KeyError, KeyService};
-use crate::recipient::Recipient;
+use crate::recipient::{Recipient, WrappedKey};
 use crate::secret::DataKey;
 
 /// No data key and no share of one is longer, in bytes.
@@ -62,6 +64,7 @@ impl IdentitySource for Arc<Identities> {
 pub struct AgeService {
     sources: Vec<Box<dyn IdentitySource>>,
     prompt: Asking,
+    announced: Announced,
 }
 
 impl AgeService {
@@ -71,6 +74,7 @@ impl AgeService {
         Self {
             sources,
             prompt: Asking(prompt),
+            announced: Announced::default(),
         }
     }
 
@@ -92,7 +96,13 @@ impl AgeService {
                 match source.identities(recipient) {
                     Ok(Some(identities)) => {
                         let turn = Turn::Ready;
-                        let found = identities.unwrap(turn, stanzas, &self.prompt, problems);
+                        let found = identities.unwrap(
+                            turn,
+                            stanzas,
+                            &self.prompt,
+                            &self.announced,
+                            problems,
+                        );
                         if found.is_some() {
                             return found;
                         }
@@ -104,9 +114,9 @@ impl AgeService {
             }
         }
         [Turn::Plugin, Turn::Locked].into_iter().find_map(|turn| {
-            asked
-                .iter()
-                .find_map(|identities| identities.unwrap(turn, stanzas, &self.prompt, problems))
+            asked.iter().find_map(|identities| {
+                identities.unwrap(turn, stanzas, &self.prompt, &self.announced, problems)
+            })
         })
     }
 }
@@ -136,6 +146,24 @@ impl KeyService for AgeService {
                     .map_err(|error| unresolved(&error))?;
                 seal(&service, key)
             }
+        }
+    }
+
+    fn announce(&self, key: &WrappedKey) {
+        let Recipient::Age { recipient } = &key.recipient else {
+            return;
+        };
+        let is_plugin = recipient::Recipient::parse(recipient)
+            .is_ok_and(|parsed| matches!(parsed, recipient::Recipient::Plugin(_)));
+        if !is_plugin {
+            return;
+        }
+        let armored = key.enc.trim_ascii().as_bytes();
+        // What does not open now will say why when it is asked for.
+        if let Ok(decryptor) = Decryptor::new_buffered(ArmoredReader::new(armored)) {
+            let stanzas = Stanzas::default();
+            drop(decryptor.decrypt(std::iter::once(&stanzas as &dyn age::Identity)));
+            self.announced.add(stanzas.0.into_inner());
         }
     }
 
@@ -177,6 +205,26 @@ impl age::Identity for Search<'_> {
         self.service
             .find_file_key(self.recipient, stanzas, &mut problems)
             .map(Ok)
+    }
+}
+
+/// An identity that opens nothing and notes what it is shown.
+#[derive(Default)]
+struct Stanzas(RefCell<Vec<Stanza>>);
+
+impl age::Identity for Stanzas {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let copy = |stanza: &Stanza| Stanza {
+            tag: stanza.tag.clone(),
+            args: stanza.args.clone(),
+            body: stanza.body.clone(),
+        };
+        self.0.borrow_mut().extend(stanzas.iter().map(copy));
+        None
     }
 }
 

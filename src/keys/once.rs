@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{KeyError, KeyService};
-use crate::recipient::{Recipient, RecipientKind};
+use crate::recipient::{Recipient, RecipientKind, WrappedKey};
 use crate::secret::DataKey;
 
 /// What a service said to a wrapped key.
@@ -49,6 +49,10 @@ impl KeyService for Box<dyn KeyService> {
         (**self).resolve(recipient)
     }
 
+    fn announce(&self, key: &WrappedKey) {
+        (**self).announce(key);
+    }
+
     fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
         (**self).wrap(recipient, key)
     }
@@ -65,6 +69,10 @@ impl<S: KeyService> KeyService for Once<S> {
 
     fn resolve(&self, recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
         self.service.resolve(recipient)
+    }
+
+    fn announce(&self, key: &WrappedKey) {
+        self.service.announce(key);
     }
 
     fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {

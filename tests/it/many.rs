@@ -9,7 +9,7 @@ use age_core::primitives::bech32_encode;
 use bech32::Hrp;
 use rustix::process::Signal;
 
-use crate::support::{ALICE, BOB, Terminal, World, send, sops_fixtures, wait_until};
+use crate::support::{ALICE, BOB, Terminal, World, send, sops_fixtures, wait_until, write_file};
 
 /// A tree with files of every format, sealed for alice; some of them are not meant by anybody who walks through it.
 const TREE: [(&str, &str); 7] = [
@@ -354,56 +354,100 @@ fn a_passphrase_is_asked_for_once_and_progress_is_shown() {
     assert!((0..8).all(|number| world.read(&format!("{number}.yaml")) == "a: x\n"));
 }
 
-/// A plugin that hands the file key through, and notes in `overlap` if it runs twice at a time.
+/// A plugin that hands the file keys through, asks for a PIN, and notes its runs in `runs`.
 const PLUGIN: &str = r#"#!/bin/sh
-while read -r arrow command rest; do
+files=
+while read -r arrow command file rest; do
   [ "$arrow" = "->" ] || continue
   read -r body
   case $command in
     wrap-file-key) key=$body ;;
-    recipient-stanza) [ "$rest" = "0 echo" ] && key=$body ;;
+    recipient-stanza) [ "$rest" = echo ] && files="$files $file $body" ;;
     done) break ;;
   esac
 done
 case $1 in
-  --age-plugin=recipient-v1) printf -- '-> recipient-stanza 0 echo\n%s\n' "$key" ;;
+  --age-plugin=recipient-v1)
+    printf -- '-> recipient-stanza 0 echo\n%s\n' "$key"
+    read -r ok; read -r empty ;;
   --age-plugin=identity-v1)
+    echo run >> "$HOME/runs"
     mkdir "$HOME/turn" || echo twice >> "$HOME/overlap"
-    sleep 0.02
-    rmdir "$HOME/turn"
-    printf -- '-> file-key 0\n%s\n' "$key" ;;
+    set -- $files
+    while [ $# -gt 0 ]; do
+      # What is wrong with one file does not stop the others.
+      if [ "$1" = "$(cat "$HOME/refused" 2> /dev/null)" ]; then
+        printf -- '-> error stanza %s 0\nbm8gd2F5\n' "$1"
+      else
+        printf -- '-> file-key %s\n%s\n' "$1" "$2"
+      fi
+      read -r ok; read -r empty
+      shift 2
+    done
+    rmdir "$HOME/turn" ;;
 esac
-read -r ok; read -r empty
 printf -- '-> done\n\n'
 "#;
 
-/// Plugins stand for a device, and for a person who has to touch it.
-#[test]
-fn plugins_take_turns() {
+/// A world with the plugin, an identity for it, and this many files that it opens.
+fn files_of_a_plugin(count: usize) -> World {
     let encode = |prefix: &str| bech32_encode(Hrp::parse(prefix).expect("a prefix"), b"anything");
-    let identity = encode("age-plugin-echo-").to_uppercase();
-    let world = World::new().set("SOPS_AGE_KEY", &identity);
-    let program = world.write("bin/age-plugin-echo", PLUGIN);
+    let world = World::new();
+    let program = world.write("../bin/age-plugin-echo", PLUGIN);
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).expect("a program");
     let folder = program.parent().expect("a folder").display().to_string();
-    let run = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
-        command.env("PATH", format!("{folder}:/usr/bin:/bin"));
-        let output = command.output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-    };
-    for number in 0..12 {
-        let name = format!("{number}.yaml");
-        world.write(&name, "a: x\n");
-        run(&["encrypt", "-i", "--age", &encode("age1echo"), &name]);
+    let world = world
+        .set("SOPS_AGE_KEY", &encode("age-plugin-echo-").to_uppercase())
+        .set("PATH", &format!("{folder}:/usr/bin:/bin"));
+    for number in 0..count {
+        let name = format!("{number:02}.yaml");
+        world.write(&name, format!("a: {number}\n"));
+        world.ok(["encrypt", "-i", "--age", &encode("age1echo"), &name]);
     }
-    run(&["decrypt", "-i", "-r", "."]);
-    assert!((0..12).all(|number| world.read(&format!("{number}.yaml")) == "a: x\n"));
+    world
+}
+
+fn lines(world: &World, name: &str) -> usize {
+    let text = std::fs::read_to_string(world.home().join(name));
+    text.unwrap_or_default().lines().count()
+}
+
+/// Plugins stand for a device, and for a person who has to touch it.
+#[test]
+fn one_run_of_a_plugin_serves_all_files() {
+    let world = files_of_a_plugin(12);
+    world.ok(["decrypt", "00.yaml"]);
+    assert_eq!(lines(&world, "runs"), 1);
+    world.ok(["rotate", "-i", "-r", "."]);
+    assert_eq!(lines(&world, "runs"), 2);
+    world.ok(["decrypt", "-i", "-r", "."]);
+    assert_eq!(lines(&world, "runs"), 3);
+    for number in 0..12 {
+        assert_eq!(
+            world.read(&format!("{number:02}.yaml")),
+            format!("a: {number}\n")
+        );
+    }
+    assert_eq!(lines(&world, "overlap"), 0, "two plugins ran at once");
+}
+
+#[test]
+fn a_file_that_a_plugin_refuses_does_not_stop_the_others() {
+    let world = files_of_a_plugin(4);
+    write_file(&world.home().join("refused"), "2");
+    let ran = world.run(["decrypt", "-i", "-r", "."]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(
-        !world.home().join("overlap").exists(),
-        "two plugins ran at once"
+        ran.stderr.contains("age-plugin-echo: no way"),
+        "{}",
+        ran.stderr
     );
+    assert!(ran.stderr.contains("1 of 4 files"), "{}", ran.stderr);
+    let plain =
+        |number: usize| world.read(&format!("{number:02}.yaml")) == format!("a: {number}\n");
+    assert_eq!((0..4).filter(|number| plain(*number)).count(), 3);
+    assert!(!plain(2));
+    assert_eq!(lines(&world, "runs"), 1, "it is not asked again");
 }
 
 /// Enough files that a run is in the middle when it is killed.

@@ -89,6 +89,11 @@ pub(crate) fn run(
     }
     let shown = |plan: &Planned| plan.path.display().to_string();
     let names: Vec<String> = planned.iter().map(shown).collect();
+    many::announce(
+        context,
+        &arguments.identity.services,
+        planned.iter().map(|plan| plan.path.as_path()),
+    );
     let outcomes = many::each(
         context,
         &arguments.identity.services,

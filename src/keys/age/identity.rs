@@ -4,17 +4,17 @@
 //! as it is (see `locked`) until nothing else has helped.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
-use age::plugin::{self, IdentityPluginV1};
+use age::plugin;
 use age::ssh;
 use age_core::format::{FileKey, Stanza};
 use age_core::primitives::bech32_decode;
 use zeroize::Zeroizing;
 
 use super::locked::{Locked, Sealed, SshStanza};
+use super::plugin::Announced;
 use super::prompt::Asking;
-use super::{explain, hybrid, unresolved};
+use super::{explain, hybrid};
 use crate::keys::KeyError;
 
 /// The most that is read of a source of identities, in bytes: 16 MiB (spec 10.2).
@@ -128,6 +128,7 @@ impl Identities {
         turn: Turn,
         stanzas: &[Stanza],
         prompt: &Asking,
+        announced: &Announced,
         problems: &mut Vec<KeyError>,
     ) -> Option<FileKey> {
         for entry in self.entries.iter().filter(|entry| entry.turn() == turn) {
@@ -135,8 +136,8 @@ impl Identities {
                 Entry::Ready(identity) => identity
                     .unwrap_stanzas(stanzas)
                     .map(|result| result.map_err(explain)),
-                Entry::Plugin(identity) => ask_plugin(identity, stanzas, prompt),
-                Entry::Locked(locked) => locked.unwrap(stanzas, prompt),
+                Entry::Plugin(identity) => announced.unwrap(identity, stanzas, prompt),
+                Entry::Locked(locked) => locked.unwrap(stanzas, prompt, announced),
             };
             match result {
                 Some(Ok(file_key)) => return Some(file_key),
@@ -190,25 +191,6 @@ impl Entry {
 fn bech32_problem(word: &str) -> IdentityProblem {
     bech32_decode(word, |_| (), |_| Ok(()), |_, _| Ok(()))
         .map_or(IdentityProblem::Typo, |()| IdentityProblem::NotAKey)
-}
-
-/// Plugins take turns: they may speak to a person, and to one device.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// Has the program of a plugin try its identity.
-fn ask_plugin(
-    identity: &plugin::Identity,
-    stanzas: &[Stanza],
-    prompt: &Asking,
-) -> Option<Result<FileKey, KeyError>> {
-    let identities = std::slice::from_ref(identity);
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    match IdentityPluginV1::new(identity.plugin(), identities, prompt.clone()) {
-        Ok(plugin) => {
-            age::Identity::unwrap_stanzas(&plugin, stanzas).map(|result| result.map_err(explain))
-        }
-        Err(error) => Some(Err(unresolved(&error))),
-    }
 }
 
 /// A source of identities that cannot be used.

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::explain;
 use super::identity::{Identities, MAX_SOURCE_LEN, Turn};
+use super::plugin::Announced;
 use super::prompt::Asking;
 use crate::keys::KeyError;
 
@@ -63,6 +64,7 @@ impl Locked {
         &self,
         stanzas: &[Stanza],
         prompt: &Asking,
+        announced: &Announced,
     ) -> Option<Result<FileKey, KeyError>> {
         if !self.may_open(stanzas) {
             return None;
@@ -72,7 +74,9 @@ impl Locked {
                 let mut problems = Vec::new();
                 [Turn::Ready, Turn::Plugin]
                     .into_iter()
-                    .find_map(|turn| identities.unwrap(turn, stanzas, prompt, &mut problems))
+                    .find_map(|turn| {
+                        identities.unwrap(turn, stanzas, prompt, announced, &mut problems)
+                    })
                     .map(Ok)
                     .or_else(|| problems.into_iter().next().map(Err))
             }

@@ -161,14 +161,14 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
         Verb::Rotate(arguments) => rotate::run(context, &arguments, config),
         Verb::Updatekeys(arguments) => updatekeys::run(context, &arguments, config),
-        Verb::Groups(arguments) => groups::run(context, &arguments),
+        Verb::Groups(arguments) => groups::run(context, &arguments, config),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Doctor(arguments) => doctor::run(context, &arguments),
         Verb::Git(arguments) => git::run(context, &arguments, config),
-        Verb::Merge(arguments) => merge::run(context, &arguments),
+        Verb::Merge(arguments) => merge::run(context, &arguments, config),
         Verb::Keys(arguments) => keys::run(context, &arguments, config),
-        Verb::Mergetool(arguments) => merge::run_all(context, &arguments),
+        Verb::Mergetool(arguments) => merge::run_all(context, &arguments, config),
         #[cfg(feature = "keyservice")]
         Verb::Keyservice(arguments) => keyservice::run(context, &arguments),
         #[cfg(feature = "keyservice")]

@@ -42,6 +42,6 @@ pub(crate) fn run(
         Verb::Install(arguments) => install::run(context, arguments, config),
         Verb::Uninstall(arguments) => install::undo(context, arguments),
         Verb::Textconv(arguments) => textconv::run(context, arguments),
-        Verb::MergeDriver(arguments) => merge_driver::run(context, arguments),
+        Verb::MergeDriver(arguments) => merge_driver::run(context, arguments, config),
     }
 }

@@ -1,6 +1,6 @@
 //! `groups add` and `groups delete`: key groups of one file (spec 9.9 without its traps).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sops_rs::format::Format;
@@ -10,7 +10,7 @@ use super::context::Context;
 use super::creation::{check, named_recipients};
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
-use super::rekeying::{Wanted, rewrapped, threshold};
+use super::rekeying::{Wanted, refuse_unnamed, rewrapped, threshold};
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
 use super::target::Target;
@@ -44,6 +44,9 @@ struct FileArgs {
     /// Replace the file by the result
     #[arg(short, long)]
     in_place: bool,
+    /// Give a share also to recipients of the other groups that the config does not name
+    #[arg(long)]
+    keep_unknown: bool,
 }
 
 /// Add a group behind the others
@@ -109,7 +112,11 @@ struct Delete {
 ///
 /// # Errors
 /// The [`Failure`] to report.
-pub(crate) fn run(context: &mut Context, arguments: &Groups) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &Groups,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
     match &arguments.verb {
         Verb::Add(arguments) => {
             let group = named_recipients(&arguments.keys(), "--")?;
@@ -121,12 +128,13 @@ pub(crate) fn run(context: &mut Context, arguments: &Groups) -> Result<Exit, Fai
             let asked = arguments.shamir_secret_sharing_threshold;
             change(
                 context,
+                config,
                 &arguments.file,
                 &arguments.identity,
                 asked,
                 |_, wanted| {
                     wanted.groups.push(group);
-                    Ok(())
+                    Ok(wanted.groups.len() - 1)
                 },
             )
         }
@@ -134,6 +142,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Groups) -> Result<Exit, Fai
             let asked = arguments.shamir_secret_sharing_threshold;
             change(
                 context,
+                config,
                 &arguments.file,
                 &arguments.identity,
                 asked,
@@ -160,12 +169,15 @@ impl Add {
     }
 }
 
+/// Does `change`, which gives the index of the group that it adds or takes out. The others get new shares, if the config
+/// names them: anybody who can write to the repository can write himself into a file.
 fn change(
     context: &mut Context,
+    config: Option<&Path>,
     file: &FileArgs,
     identity: &IdentityArgs,
     asked: Option<usize>,
-    change: impl FnOnce(&str, &mut Wanted) -> Result<(), Failure>,
+    change: impl FnOnce(&str, &mut Wanted) -> Result<usize, Failure>,
 ) -> Result<Exit, Failure> {
     let input = Input::File(file.file.clone());
     let of_name = || Format::of_path(&file.file.to_string_lossy());
@@ -176,9 +188,22 @@ fn change(
     };
     let sealed = Sealed::parse(context, &source)?;
     let mut wanted = Wanted::of(&sealed.metadata);
-    change(&source.name, &mut wanted)?;
-    let asked = asked.unwrap_or(0);
-    wanted.threshold = threshold(&sealed.metadata, wanted.groups.len(), asked);
+    let at = change(&source.name, &mut wanted)?;
+    let number = asked.unwrap_or(0);
+    wanted.threshold = threshold(&sealed.metadata, wanted.groups.len(), number);
+    if !file.keep_unknown {
+        let mut others = Wanted::of(&sealed.metadata);
+        others
+            .groups
+            .resize(others.groups.len().max(at + 1), Vec::new());
+        if let Some(group) = others.groups.get_mut(at) {
+            group.clear();
+        }
+        // What the command line asks for is meant.
+        others.threshold = if asked.is_some() { 0 } else { wanted.threshold };
+        let hint = "`sops-rs updatekeys` takes them out, `--keep-unknown` keeps them";
+        refuse_unnamed(context, config, &file.file, &others, &[], hint)?;
+    }
     let text = rewrapped(context, &sealed, &wanted, identity)?;
     let target = if file.in_place {
         Target::File(file.file.clone())
@@ -189,13 +214,13 @@ fn change(
     Ok(Exit::Success)
 }
 
-/// Takes the group out, if the others are enough.
+/// Takes the group out, if the others are enough; gives its index.
 fn delete(
     name: &str,
     wanted: &mut Wanted,
     index: usize,
     asked: Option<usize>,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     let count = wanted.groups.len();
     if index >= count {
         let message = format!("`{name}` has {count} key group(s), and none of number {index}");
@@ -222,5 +247,5 @@ fn delete(
             .hint("give a lower number with `--shamir-secret-sharing-threshold`"));
     }
     wanted.groups.remove(index);
-    Ok(())
+    Ok(index)
 }

@@ -70,7 +70,11 @@ struct Resolving {
 ///
 /// # Errors
 /// The [`Failure`] to report.
-pub(crate) fn run(context: &mut Context, arguments: &Merge) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &Merge,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
     let takes = takes(&arguments.take)?;
     let repository = Repository::around(context, &arguments.file);
     if arguments.abort {
@@ -78,6 +82,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Merge) -> Result<Exit, Fail
     }
     resolve(
         context,
+        config,
         &repository,
         &arguments.file,
         &arguments.resolving,
@@ -89,7 +94,11 @@ pub(crate) fn run(context: &mut Context, arguments: &Merge) -> Result<Exit, Fail
 ///
 /// # Errors
 /// The [`Failure`] to report, of the first file that is not resolved.
-pub(crate) fn run_all(context: &mut Context, arguments: &Mergetool) -> Result<Exit, Failure> {
+pub(crate) fn run_all(
+    context: &mut Context,
+    arguments: &Mergetool,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
     let repository = Repository::here(context);
     let files = if arguments.files.is_empty() {
         let top = repository.top(context)?;
@@ -108,7 +117,14 @@ pub(crate) fn run_all(context: &mut Context, arguments: &Mergetool) -> Result<Ex
     }
     for file in files {
         let repository = Repository::around(context, &file);
-        resolve(context, &repository, &file, &arguments.resolving, &[])?;
+        resolve(
+            context,
+            config,
+            &repository,
+            &file,
+            &arguments.resolving,
+            &[],
+        )?;
     }
     Ok(Exit::Success)
 }
@@ -203,6 +219,7 @@ fn versions(
 
 fn resolve(
     context: &mut Context,
+    config: Option<&Path>,
     repository: &Repository,
     file: &Path,
     resolving: &Resolving,
@@ -220,7 +237,7 @@ fn resolve(
                 .hint(hint(&ready)));
             }
         }
-        ready.wrap(context, &resolving.identity.services)?;
+        ready.wrap(context, &resolving.identity.services, config)?;
         if ready.merge.is_clean() {
             let text = ready.seal(context)?;
             io::replace(context, file, text.as_bytes(), Privacy::Public)?;

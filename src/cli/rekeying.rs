@@ -18,7 +18,7 @@ use sops_rs::value::timestamp;
 
 use super::args::{IdentityArgs, KeyServiceArgs};
 use super::context::Context;
-use super::creation::matching_rule;
+use super::creation::{find, load, matching_rule, normal};
 use super::encrypt::not_wrapped;
 use super::entropy::Entropy;
 use super::exit::Exit;
@@ -228,8 +228,9 @@ fn refuse_unsupported(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     ))
 }
 
-/// Who can push can write himself into a file, and would be handed the new key by whoever rotates it: only recipients that
-/// the rule for the file names, or that are `added` to the first group now, are given one.
+/// Who can push can write himself into a file, and would be handed its key by whoever wraps it anew: only recipients that
+/// the rule for the file names, or that are `added` to the first group now, are given one. Where no rule is for the file,
+/// these are all whom the config names. `hint` says what can be done about others.
 ///
 /// # Errors
 /// [`Exit::Failed`] with everybody else, and if the config is wrong.
@@ -237,30 +238,46 @@ pub(crate) fn refuse_unnamed(
     context: &mut Context,
     config: Option<&Path>,
     path: &Path,
-    name: &str,
     wanted: &Wanted,
     added: &[Recipient],
+    hint: &str,
 ) -> Result<(), Failure> {
-    let Ok(rule) = matching_rule(context, config, path)? else {
-        return Ok(());
+    let name = escaped(&path.to_string_lossy()).into_owned();
+    let (unnamed, who) = match matching_rule(context, config, path)? {
+        // A rule that names nobody leaves it to the options.
+        Ok(rule) if rule.groups.iter().all(Vec::is_empty) => return Ok(()),
+        Ok(rule) => (
+            unnamed(&rule, wanted, added),
+            format!("others than rule {} of the config does", rule.rule),
+        ),
+        Err(_) => {
+            let file = normal(&context.resolve(path));
+            let Some((found, strictness)) = find(context, config, &file) else {
+                return Ok(());
+            };
+            let known = load(context, &found, strictness)?;
+            let known: Vec<Recipient> = known.recipients().chain(added).cloned().collect();
+            let known = [known];
+            let all = wanted.groups.iter().flatten();
+            let unnamed = all.filter(|one| is_known(one) && !within(&known, one));
+            (
+                unnamed.map(Recipient::identity).collect(),
+                "recipients that the config does not name".to_owned(),
+            )
+        }
     };
-    // A rule that names nobody leaves it to the options.
-    if rule.groups.iter().all(Vec::is_empty) {
-        return Ok(());
-    }
-    let unnamed = unnamed(&rule, wanted, added);
     if unnamed.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "`{name}` would give its new key to others than rule {} of the config does; nothing was written",
-        rule.rule
-    );
+    let message = format!("`{name}` would give its key to {who}; nothing was written");
     let failure = Failure::new(Exit::Failed, message);
     let failure = unnamed.into_iter().fold(failure, Failure::detail);
-    Err(failure.hint(
-        "take them out with `--rm-age` or the like, run `sops-rs updatekeys`, or add `--keep-unknown`",
-    ))
+    Err(failure.hint(hint))
+}
+
+/// Whether this version knows the kind of a recipient; others are never given a key.
+fn is_known(recipient: &Recipient) -> bool {
+    !matches!(recipient, Recipient::Unknown { .. })
 }
 
 /// What a file lets happen that its rule does not: recipients that it does not name, or not in that group, and fewer groups
@@ -277,8 +294,7 @@ fn unnamed(rule: &Matched, wanted: &Wanted, added: &[Recipient]) -> Vec<String> 
             Vec::new()
         }];
         let unnamed = group.iter().filter(|recipient| {
-            let known = !matches!(recipient, Recipient::Unknown { .. });
-            known && !within(named, recipient) && !within(&added, recipient)
+            is_known(recipient) && !within(named, recipient) && !within(&added, recipient)
         });
         found.extend(unnamed.map(|recipient| match wanted.groups.len() {
             1 => recipient.identity(),

@@ -23,9 +23,9 @@ use super::tree::{self, TreeArgs};
 /// Who was removed from a file knows its old data key still: after this it opens nothing that is written from now on.
 /// Every value gets a new token; layout, quotes, comments and everything else stay as they are.
 ///
-/// If a rule of the config matches, only recipients that it names, or that are added here, get the new key: anybody who
-/// can write to the repository can write himself into a file. Others are listed and nothing is written, unless
-/// `--keep-unknown` lets them stay or `--rm-…` takes them out.
+/// Only recipients that the rule for the file names, or that are added here, get the new key: anybody who can write to the
+/// repository can write himself into a file. Without a rule for it, all whom the config names are meant. Others are listed
+/// and nothing is written, unless `--keep-unknown` lets them stay or `--rm-…` takes them out.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   sops-rs rotate --in-place secrets/prod.yaml
@@ -233,7 +233,8 @@ fn rotate(
     let removed = remove(&mut wanted, asked);
     add(&mut wanted, &asked.added);
     if !asked.keep_unknown {
-        refuse_unnamed(context, config, known, &source.name, &wanted, &asked.added)?;
+        let hint = "take them out with `--rm-age` or the like, run `sops-rs updatekeys`, or add `--keep-unknown`";
+        refuse_unnamed(context, config, known, &wanted, &asked.added, hint)?;
     }
     let text = rotated(context, &sealed, &wanted, &arguments.identity)?;
     target.write(context, text.as_bytes(), Privacy::Public)?;

@@ -2,8 +2,11 @@
 //!
 //! Knows where the versions come from only as bytes. Nothing of the plaintext leaves this but to what it is handed to.
 
+use std::path::Path;
+
 use sops_rs::format::Format;
 use sops_rs::keys::wrap_all;
+use sops_rs::metadata::Metadata;
 use sops_rs::ops::decrypt::{Decrypted, Opening};
 use sops_rs::ops::encrypt::{EncryptError, Sealer};
 use sops_rs::ops::merge::metadata::Missing;
@@ -20,6 +23,7 @@ use super::context::Context;
 use super::encrypt::not_wrapped;
 use super::entropy::Entropy;
 use super::exit::Exit;
+use super::rekeying::{Wanted, refuse_unnamed};
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
 use super::services::Services;
@@ -88,7 +92,8 @@ impl Versions {
 }
 
 impl Ready<'_> {
-    /// Wraps the data key for those whom the other side added, if that is needed. To be done before anything is sealed.
+    /// Wraps the data key for those whom the other side added, if that is needed, and the config names them. To be done
+    /// before anything is sealed.
     ///
     /// # Errors
     /// The [`Failure`] to report.
@@ -96,8 +101,21 @@ impl Ready<'_> {
         &mut self,
         context: &mut Context,
         services: &KeyServiceArgs,
+        config: Option<&Path>,
     ) -> Result<(), Failure> {
-        wrap_missing(context, services, &mut self.merge)
+        let all = match self.merge.metadata.missing {
+            Missing::Nobody => return Ok(()),
+            Missing::Some => false,
+            Missing::All => true,
+        };
+        let metadata = &self.merge.metadata.metadata;
+        let given = Wanted {
+            groups: without_key(metadata, all),
+            threshold: metadata.shamir_threshold,
+        };
+        let hint = "if they shall have it, name them in the config and run `sops-rs merge`; else keep your side: `git checkout --ours`";
+        refuse_unnamed(context, config, Path::new(&self.name), &given, &[], hint)?;
+        wrap_missing(context, services, &mut self.merge, all, &given.groups)
     }
 
     /// Seals the result of a clean merge.
@@ -247,36 +265,29 @@ fn open(sealed: &Sealed<'_>, key: &DataKey) -> Result<Decrypted, Failure> {
     sealed.decrypt(key, opening)
 }
 
-/// Wraps the data key for those that have none in the merged metadata.
+/// Who has no wrapped key in merged metadata, or `all`, group by group.
+fn without_key(metadata: &Metadata, all: bool) -> Vec<Vec<Recipient>> {
+    let of_group = |group: &Vec<WrappedKey>| {
+        let missing = group.iter().filter(|key| all || key.enc.is_empty());
+        missing.map(|key| key.recipient.clone()).collect()
+    };
+    metadata.groups.iter().map(of_group).collect()
+}
+
+/// Wraps the data key for those that have none in the merged metadata, or for `all`.
 fn wrap_missing(
     context: &mut Context,
     services: &KeyServiceArgs,
     merge: &mut Merge<'_>,
+    all: bool,
+    groups: &[Vec<Recipient>],
 ) -> Result<(), Failure> {
     let metadata = &mut merge.metadata.metadata;
-    let recipients = |group: &[WrappedKey], all: bool| -> Vec<Recipient> {
-        let missing = |wrapped: &&WrappedKey| all || wrapped.enc.is_empty();
-        group
-            .iter()
-            .filter(missing)
-            .map(|wrapped| wrapped.recipient.clone())
-            .collect()
-    };
-    let all = match merge.metadata.missing {
-        Missing::Nobody => return Ok(()),
-        Missing::Some => false,
-        Missing::All => true,
-    };
-    let groups: Vec<Vec<Recipient>> = metadata
-        .groups
-        .iter()
-        .map(|group| recipients(group, all))
-        .collect();
     let created_at = timestamp(context.now().as_second());
     let services = Services::of(context, services);
     let mut random = Entropy::new(&mut context.random);
     let wrapped = wrap_all(
-        &groups,
+        groups,
         metadata.shamir_threshold,
         merge.key,
         &created_at,
@@ -310,7 +321,7 @@ fn wrap_missing(
 fn with_sealer(
     context: &mut Context,
     name: &str,
-    metadata: &sops_rs::metadata::Metadata,
+    metadata: &Metadata,
     key: &DataKey,
     seal: impl FnOnce(&mut Sealer<'_>) -> Result<String, EncryptError>,
 ) -> Result<String, Failure> {

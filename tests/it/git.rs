@@ -854,6 +854,40 @@ fn recipients_and_rules_merge() {
     }
 }
 
+/// The attack: a branch from before a rotation, on which somebody who can push but not open wrote himself into the file.
+#[test]
+fn a_merge_gives_no_key_to_whoever_was_pushed_into_a_file() {
+    let mallory = "age1wkmlraupk3fa2dtl4utve4es6eyfy0p4585qzmk5xhel7586ka8sll6n4u";
+    let [old, new, ..] = values();
+    let mut repo = Repo::new(0, &[("a", &old)]);
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    let sealed = repo.world.read(repo.file);
+    let (head, rest) = sealed.split_once("    age:\n").expect("recipients");
+    let (entry, tail) = rest.split_once("    lastmodified").expect("the end");
+    let pushed = entry.replace(ALICE, mallory);
+    let text = format!("{head}    age:\n{entry}{pushed}    lastmodified{tail}");
+    repo.world.write(repo.file, text);
+    repo.commit("more recipients");
+    repo.git(&["checkout", "-q", "main"]);
+    repo.seal(0, &[("a", &new)]);
+    repo.world.ok(["rotate", "-i", repo.file]);
+    repo.commit("rotated");
+    let ours = repo.world.read(repo.file);
+    let message = repo.fails(&["merge", "-q", "-m", "merged", "topic"]);
+    assert!(
+        message.contains(mallory) && message.contains("name them in the config"),
+        "{message}"
+    );
+    assert_eq!(repo.world.read(repo.file), ours, "as it was");
+    let message = repo.world.fails(1, ["merge", repo.file]);
+    assert!(message.contains(mallory), "{message}");
+    // Whoever is named is given the key.
+    let both = format!("creation_rules:\n  - age: {ALICE},{mallory}\n");
+    repo.world.write(".sops-rs.yaml", both);
+    repo.world.ok(["merge", repo.file]);
+    assert!(repo.world.read(repo.file).contains(mallory));
+}
+
 #[test]
 fn the_doctor_finds_what_is_wrong_and_what_lies_about() {
     let secret = unique("S3CR3T");

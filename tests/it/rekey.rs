@@ -295,7 +295,7 @@ fn what_was_pushed_into_groups_is_refused() {
 }
 
 #[test]
-fn without_a_rule_rotate_works_as_that_of_sops() {
+fn where_no_rule_is_for_a_file_whoever_the_config_names_is_known() {
     let world = sealed_for_two("alice");
     std::fs::remove_file(world.path(".sops.yaml")).expect("the config");
     world.ok(["rotate", "-i", "app.yaml"]);
@@ -304,6 +304,15 @@ fn without_a_rule_rotate_works_as_that_of_sops() {
         ".sops.yaml",
         format!("creation_rules:\n  - path_regex: nothing\n    age: {CAROL}\n"),
     );
+    // A file that was moved out of reach of its rule is no way around it.
+    let message = world.fails(1, ["rotate", "-i", "app.yaml"]);
+    assert!(
+        message.contains("recipients that the config does not name") && message.contains(BOB),
+        "{message}"
+    );
+    world.ok(["rotate", "-i", "--keep-unknown", "app.yaml"]);
+    let more = format!("  - path_regex: other\n    age: {ALICE},{BOB}\n");
+    world.write(".sops.yaml", world.read(".sops.yaml") + &more);
     world.ok(["rotate", "-i", "app.yaml"]);
     // The rule is the one of the name that is given.
     let message = world.fails(
@@ -705,6 +714,10 @@ fn groups_are_added_and_deleted() {
         );
         assert_eq!(opens(&world, "alice", name), None, "{name}");
         let third = ["groups", "add", "-i", "-f", name, "--age", CAROL];
+        // Bob would get a new share, and the config does not name him.
+        let message = world.fails(1, third);
+        assert!(message.contains(&format!("{BOB}, in group 2")), "{message}");
+        let third = [&third[..], &["--keep-unknown"]].concat();
         world.ok([&third[..], &["--shamir-secret-sharing-threshold", "2"]].concat());
         assert_eq!(
             recipients(&world, name),
@@ -718,7 +731,7 @@ fn groups_are_added_and_deleted() {
             message.contains("counted from 0") && message.contains(CAROL),
             "{message}"
         );
-        world.ok(["groups", "delete", "-i", "-f", name, "2"]);
+        world.ok(["groups", "delete", "--keep-unknown", "-i", "-f", name, "2"]);
         let message = world.fails(1, ["groups", "delete", "-i", "-f", name, "1"]);
         assert!(
             message.contains("1 group(s) would be left, and 2 are needed"),
@@ -753,6 +766,43 @@ fn groups_are_added_and_deleted() {
             ["groups", "add", "-i", "-f", name, "--age", "age1nonsense"],
         );
     }
+}
+
+/// The attack of `rotate`, by way of the shares.
+#[test]
+fn whoever_pushed_himself_into_a_group_gets_no_share() {
+    let world = sealed_for_two("alice");
+    for (name, _) in FILES {
+        let before = world.read(name);
+        let pushed = before.replace(BOB, CAROL);
+        world.write(name, &pushed);
+        for verb in [&["add", "--age", BOB][..], &["delete", "0"]] {
+            let arguments = [&["groups"], verb, &["-i", "-f", name]].concat();
+            let message = world.fails(1, arguments);
+            let alone = message.contains("one key group only");
+            assert!(message.contains(CAROL) || alone, "{message}");
+            assert_eq!(world.read(name), pushed, "{name}: nothing was written");
+        }
+    }
+    // Nor if a group is deleted and the other gets the whole key; who is deleted may be anybody.
+    let world = World::new().set("SOPS_AGE_KEY", &both_keys());
+    let rule = |second: &str| {
+        let groups = format!("      - age: [{ALICE}]\n      - age: [{second}]\n");
+        world.write(
+            ".sops.yaml",
+            format!("creation_rules:\n  - key_groups:\n{groups}"),
+        );
+    };
+    rule(BOB);
+    world.write("app.yaml", "a: b\n");
+    world.ok(["encrypt", "-i", "app.yaml"]);
+    rule(CAROL);
+    let delete = ["groups", "delete", "-i", "-f", "app.yaml"];
+    let delete = [&delete[..], &["--shamir-secret-sharing-threshold", "1"]].concat();
+    let message = world.fails(1, [&delete[..], &["0"]].concat());
+    assert!(message.contains(BOB), "{message}");
+    world.ok([&delete[..], &["1"]].concat());
+    assert_eq!(recipients(&world, "app.yaml"), [[ALICE]]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The result replaces the temporary file that git reads it from. It is sealed, conflicts too: git stores it in the object
 //! database, and rerere may record it. Exit 0 is a clean merge and 1 a conflict; anything else would end the whole merge.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sops_rs::format::Format;
@@ -52,12 +52,16 @@ const LONGER: usize = 4;
 ///
 /// # Errors
 /// None.
-pub(crate) fn run(context: &mut Context, arguments: &MergeDriver) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &MergeDriver,
+    config: Option<&Path>,
+) -> Result<Exit, Failure> {
     let name = arguments.path.as_ref().map_or_else(
         || arguments.ours.display().to_string(),
         |path| path.display().to_string(),
     );
-    match merge(context, arguments, &name) {
+    match merge(context, arguments, config, &name) {
         Ok(true) => Ok(Exit::Success),
         Ok(false) => Ok(Exit::Failed),
         Err(failure) => {
@@ -70,7 +74,12 @@ pub(crate) fn run(context: &mut Context, arguments: &MergeDriver) -> Result<Exit
 }
 
 /// Merges; whether the result is clean.
-fn merge(context: &mut Context, arguments: &MergeDriver, name: &str) -> Result<bool, Failure> {
+fn merge(
+    context: &mut Context,
+    arguments: &MergeDriver,
+    config: Option<&Path>,
+    name: &str,
+) -> Result<bool, Failure> {
     let format = Format::of_path(name);
     let read = |context: &mut Context, path: &PathBuf| {
         let bytes = io::read(context, &Input::File(path.clone()))?;
@@ -102,17 +111,18 @@ fn merge(context: &mut Context, arguments: &MergeDriver, name: &str) -> Result<b
         theirs,
     };
     versions.merge(context, &arguments.identity, |context, ready| {
-        finish(context, arguments, name, ready)
+        finish(context, arguments, config, name, ready)
     })
 }
 
 fn finish(
     context: &mut Context,
     arguments: &MergeDriver,
+    config: Option<&Path>,
     name: &str,
     mut ready: Ready<'_>,
 ) -> Result<bool, Failure> {
-    ready.wrap(context, &arguments.identity.services)?;
+    ready.wrap(context, &arguments.identity.services, config)?;
     if ready.merge.is_clean() {
         let text = ready.seal(context)?;
         write(context, arguments, &text)?;

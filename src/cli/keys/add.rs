@@ -246,7 +246,8 @@ fn give(
     let sealed = Sealed::parse(context, &source)?;
     // With several groups everybody gets a new share. The config names the new ones by now.
     if plan.wanted.groups.len() > 1 {
-        refuse_unnamed(context, config, &plan.path, &source.name, &plan.wanted, &[])?;
+        let hint = "take them out with `sops-rs updatekeys` first, or name them in the config";
+        refuse_unnamed(context, config, &plan.path, &plan.wanted, &[], hint)?;
     }
     let text = rewrapped(context, &sealed, &plan.wanted, &arguments.identity)?;
     io::replace(context, &plan.path, text.as_bytes(), Privacy::Public)

@@ -254,7 +254,8 @@ fn take(
     let source = super::unchanged(context, &plan.path, &plan.bytes)?;
     let sealed = Sealed::parse(context, &source)?;
     if !arguments.keep_unknown {
-        refuse_unnamed(context, config, &plan.path, &source.name, &plan.wanted, &[])?;
+        let hint = "`sops-rs updatekeys` takes them out, `--keep-unknown` keeps them";
+        refuse_unnamed(context, config, &plan.path, &plan.wanted, &[], hint)?;
     }
     let text = rotated(context, &sealed, &plan.wanted, &arguments.identity)?;
     io::replace(context, &plan.path, text.as_bytes(), Privacy::Public)

@@ -19,7 +19,7 @@ enum Piece {
     Name,
     /// Any text.
     Any,
-    /// One of these characters, none of them `/`, or any character but `/`: `[…]`, `?`.
+    /// One of these characters, or any of one byte but `/`: `[…]`, `?`.
     One(Option<Vec<char>>),
     /// Where the path begins.
     Start,
@@ -106,7 +106,8 @@ fn has_slash(class: &Class) -> bool {
     }
 }
 
-/// A class of characters; `Any` if one of them is `/`, which no pattern of git matches but by writing it.
+/// A class of characters; `Any` if one of them is `/`, which no pattern of git matches but by writing it. For git a character
+/// is a byte: one that takes several is a text.
 fn one_of(class: &Class) -> Piece {
     let Class::Unicode(unicode) = class else {
         return Piece::Any;
@@ -114,7 +115,9 @@ fn one_of(class: &Class) -> Piece {
     if has_slash(class) {
         return Piece::Any;
     }
-    // `[^/]` has a million.
+    if !unicode.is_ascii() {
+        return Piece::Name;
+    }
     let characters: Vec<char> = unicode
         .iter()
         .flat_map(|range| range.start()..=range.end())
@@ -197,7 +200,11 @@ fn any_after(pattern: &str) -> Vec<String> {
 }
 
 fn push_star(pattern: &mut String) {
-    if !pattern.ends_with('*') {
+    let is_star = pattern.strip_suffix('*').is_some_and(|before| {
+        let escapes = before.len() - before.trim_end_matches('\\').len();
+        escapes.is_multiple_of(2)
+    });
+    if !is_star {
         pattern.push('*');
     }
 }
@@ -220,7 +227,8 @@ fn simplified(pattern: &str) -> Option<String> {
     }
     let pattern = pattern.replace("/**/*/", "/**/");
     let simple = match pattern.strip_prefix("/**/") {
-        Some(name) if !name.contains('/') => name.to_owned(),
+        // What begins with `!` is no pattern to git.
+        Some(name) if !name.contains('/') && !name.starts_with('!') => name.to_owned(),
         Some(_) => pattern.trim_start_matches('/').to_owned(),
         None => pattern.clone(),
     };
@@ -282,6 +290,14 @@ mod tests {
 
     #[test]
     fn what_means_something_to_git_is_escaped() {
-        assert_eq!(of(r"^a\*b\[c\][^/]x$"), [r"/a\*b\[c\]?x"]);
+        assert_eq!(of(r"^a\*b\[c\][a-z]x$"), [r"/a\*b\[c\]?x"]);
+        assert_eq!(of(r"(^|/)!x$"), ["/!x", "**/!x"]);
+        assert_eq!(of(r"^a\*"), [r"/a\**", r"/a\**/**/*"]);
+    }
+
+    #[test]
+    fn a_character_of_several_bytes_is_one_to_a_rule_and_several_to_git() {
+        assert_eq!(of(r"^[^/]\.env$"), ["/*.env"]);
+        assert_eq!(of(r"^[éà]\.env$"), ["/*.env"]);
     }
 }

@@ -208,7 +208,6 @@ impl Context {
     }
 
     /// What other threads may have of these surroundings: all but the streams.
-    #[cfg(feature = "keyservice")]
     pub(crate) fn surroundings(&self) -> Surroundings {
         Surroundings {
             program: self.program,
@@ -216,27 +215,30 @@ impl Context {
             working_dir: self.working_dir.clone(),
             clock: self.clock,
             random: self.random.source,
+            interactive: self.interactive,
             colour: self.colour,
             quiet: self.quiet,
             terminal: self.terminal.clone(),
+            progress: Progress::default(),
         }
     }
 }
 
 /// Surroundings without standard streams, from which any thread can make itself a [`Context`].
-#[cfg(feature = "keyservice")]
 pub(crate) struct Surroundings {
     program: &'static str,
     environment: BTreeMap<OsString, OsString>,
     working_dir: PathBuf,
     clock: fn() -> Timestamp,
     random: fn(&mut [u8]) -> io::Result<()>,
+    interactive: bool,
     colour: bool,
     quiet: bool,
     terminal: Option<OsString>,
+    /// Shared by all contexts, so that whoever asks a person waits for the others.
+    progress: Progress,
 }
 
-#[cfg(feature = "keyservice")]
 impl Surroundings {
     /// A context that reads nothing and says nothing.
     pub(crate) fn context(&self) -> Context {
@@ -249,16 +251,17 @@ impl Surroundings {
             stdin: None,
             stdout: Box::new(io::sink()),
             stderr: Box::new(io::sink()),
-            interactive: false,
+            interactive: self.interactive,
             colour: self.colour,
             quiet: self.quiet,
             terminal: self.terminal.clone(),
             services: None,
-            progress: Progress::default(),
+            progress: self.progress.clone(),
         }
     }
 
     /// Tells the user something, whatever other threads say at the same time.
+    #[cfg(feature = "keyservice")]
     pub(crate) fn note(&self, message: &str) {
         let text = report::note(self.program, message, self.colour);
         // There is nowhere to complain if that fails.

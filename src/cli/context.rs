@@ -267,6 +267,12 @@ impl Surroundings {
         // There is nowhere to complain if that fails.
         drop(io::stderr().lock().write_all(text.as_bytes()));
     }
+
+    /// Talks to a person, one thread at a time.
+    #[cfg(feature = "keyservice")]
+    pub(crate) fn talk<T>(&self, talk: impl FnOnce() -> T) -> T {
+        self.progress.talk(talk)
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -1,32 +1,26 @@
 //! `keyservice`: wraps and unwraps data keys for others, with the keys of this user (spec 11).
 //!
-//! Knows where it listens, what it logs and when it asks. The protocol is in `keys::service`; the agent, which remembers what
-//! it unwrapped, is built on the same [`Desk`].
+//! Knows where it listens. The protocol is in `keys::service`, the work is done by a [`Desk`], which the agent has, too.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod desk;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use rustix::termios::{QueueSelector, tcflush};
-use sops_rs::keys::service::{Listener, Refusal, Responder, Stop, serve, unwrap_with, wrap_with};
-use sops_rs::recipient::Recipient;
-use sops_rs::secret::DataKey;
+use sops_rs::keys::service::{Listener, Stop, serve};
 
 use super::args::KeyServiceArgs;
-use super::context::{Context, Surroundings};
+use super::context::Context;
 use super::exit::Exit;
-use super::report::{Failure, escaped};
-use super::services::Services;
+use super::report::Failure;
 use super::socket::{Socket, stop_on_signals};
+
+pub(crate) use desk::Desk;
 
 /// Where SOPS's service listens if nothing else is said.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:5000";
-
-/// How much of the name of a key is shown, in characters: enough for every real one, too little to fill a screen.
-const MAX_SHOWN: usize = 500;
 
 /// Wrap and unwrap data keys for others
 ///
@@ -110,96 +104,4 @@ fn bind(address: &str) -> Result<(TcpListener, SocketAddr), Failure> {
         let message = format!("cannot listen on `{address}`: {error}");
         Failure::new(Exit::Failed, message).hint("give another HOST:PORT with `--address`")
     })
-}
-
-/// Does the work of a service with the keys of this user. Services are set up anew for each request, so that no identity
-/// stays in memory and what was corrected meanwhile counts.
-pub(crate) struct Desk {
-    surroundings: Surroundings,
-    arguments: KeyServiceArgs,
-    /// Asks before the work, if set. One question at a time.
-    prompt: Option<Mutex<()>>,
-    verbose: bool,
-}
-
-impl Desk {
-    /// A desk that asks nobody and says nothing.
-    pub(crate) fn new(context: &Context, arguments: KeyServiceArgs) -> Self {
-        Self {
-            surroundings: context.surroundings(),
-            arguments,
-            prompt: None,
-            verbose: false,
-        }
-    }
-
-    /// The same, asking before each request or not.
-    fn asking(self, asking: bool) -> Self {
-        let prompt = asking.then(Mutex::default);
-        Self { prompt, ..self }
-    }
-
-    /// The same, telling of each request or not.
-    pub(crate) fn telling(self, verbose: bool) -> Self {
-        Self { verbose, ..self }
-    }
-
-    /// Whether whoever looks after the service lets the request pass.
-    fn admits(&self, verb: &str, recipient: &Recipient) -> Result<(), Refusal> {
-        // What a client says is shown on a terminal.
-        let kind = recipient.kind().name();
-        let name: String = recipient.identity().chars().take(MAX_SHOWN).collect();
-        let request = format!("{verb} a data key with {kind} {name}");
-        if self.verbose {
-            self.surroundings.note(&format!("asked to {request}"));
-        }
-        let Some(prompt) = &self.prompt else {
-            return Ok(());
-        };
-        let _turn = prompt.lock().unwrap_or_else(PoisonError::into_inner);
-        if confirmed(&format!("{} (y/n): ", escaped(&request))) {
-            Ok(())
-        } else {
-            Err(Refusal::Denied)
-        }
-    }
-
-    fn tell(&self, refusal: &Refusal) {
-        if self.verbose {
-            self.surroundings.note(&format!("not done: {refusal}"));
-        }
-    }
-}
-
-impl Responder for Desk {
-    fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, Refusal> {
-        self.admits("wrap", recipient)
-            .and_then(|()| {
-                let services = Services::new(&self.surroundings.context(), &self.arguments);
-                wrap_with(&services.list(), recipient, key)
-            })
-            .inspect_err(|refusal| self.tell(refusal))
-    }
-
-    fn unwrap(&self, recipient: &Recipient, enc: &str) -> Result<DataKey, Refusal> {
-        self.admits("unwrap", recipient)
-            .and_then(|()| {
-                let services = Services::new(&self.surroundings.context(), &self.arguments);
-                unwrap_with(&services.list(), recipient, enc)
-            })
-            .inspect_err(|refusal| self.tell(refusal))
-    }
-}
-
-/// Asks on the terminal of this process, which must have one. What was typed before the question is no answer to it.
-fn confirmed(question: &str) -> bool {
-    let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
-        return false;
-    };
-    let asked = tcflush(&terminal, QueueSelector::IFlush)
-        .map_err(Into::into)
-        .and_then(|()| terminal.write_all(question.as_bytes()));
-    let mut line = String::new();
-    let answered = asked.and_then(|()| BufReader::new(terminal.take(64)).read_line(&mut line));
-    answered.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
 }

@@ -32,7 +32,7 @@ impl Progress {
     }
 
     /// Talks to a person, without the bar in between and one at a time.
-    fn talk<T>(&self, talk: impl FnOnce() -> T) -> T {
+    pub(crate) fn talk<T>(&self, talk: impl FnOnce() -> T) -> T {
         let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match bar.as_ref() {
             Some(bar) => bar.suspend(talk),

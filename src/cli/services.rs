@@ -50,6 +50,21 @@ impl Services {
     /// Notes where identities may be; reads nothing but variables, and connects to nothing. Local services come first, then
     /// others in the order in which they were given (spec 11).
     pub(crate) fn new(context: &Context, arguments: &KeyServiceArgs) -> Self {
+        // However many files there are, each of their keys is unwrapped once.
+        Self::made(context, arguments, |service| Box::new(Once::new(service)))
+    }
+
+    /// The same for a process that stays: what they unwrapped is not remembered.
+    #[cfg(feature = "keyservice")]
+    pub(crate) fn without_memory(context: &Context, arguments: &KeyServiceArgs) -> Self {
+        Self::made(context, arguments, |service| service)
+    }
+
+    fn made(
+        context: &Context,
+        arguments: &KeyServiceArgs,
+        finish: fn(Box<dyn KeyService>) -> Box<dyn KeyService>,
+    ) -> Self {
         let mut all: Vec<Box<dyn KeyService>> = Vec::new();
         let mut places = Places::default();
         #[cfg(feature = "vault")]
@@ -65,12 +80,8 @@ impl Services {
         for address in arguments.remotes() {
             all.push(Box::new(Remote::new(address.clone(), PATIENCE)));
         }
-        // However many files there are, each of their keys is unwrapped once.
-        let once = all
-            .into_iter()
-            .map(|service| Box::new(Once::new(service)) as Box<dyn KeyService>);
         Self {
-            all: once.collect(),
+            all: all.into_iter().map(finish).collect(),
             places,
             #[cfg(feature = "keyservice")]
             agent: agent::Client::new(context),

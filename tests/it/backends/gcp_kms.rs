@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::google::{Google, KEY, OTHER, service_account};
 use super::http::{Reply, Server};
+use super::python::{Client, ours};
 use crate::support::{World, write_file};
 
 const PLAIN: &str = "db:\n  password: CANARY-PLAIN\n";
@@ -195,6 +196,22 @@ fn a_service_account() {
     assert!(!message.contains("PRIVATE KEY"), "{message}");
 }
 
+/// Leaves what `gcloud auth application-default login` leaves.
+fn log_in(world: &World, google: &Google, refresh_token: &str) {
+    let folder = world.home().join(".config/gcloud");
+    std::fs::create_dir_all(&folder).unwrap();
+    let user = json!({
+        "type": "authorized_user",
+        "client_id": "id",
+        "client_secret": "CANARY-SECRET",
+        "refresh_token": refresh_token,
+        "quota_project_id": "billing",
+        "token_uri": format!("{}/token", google.server.url()),
+    });
+    let file = folder.join("application_default_credentials.json");
+    write_file(&file, user.to_string());
+}
+
 #[test]
 fn a_user_who_is_logged_in_with_gcloud() {
     let google = Google::start();
@@ -203,21 +220,7 @@ fn a_user_who_is_logged_in_with_gcloud() {
         behaviour.issue("fresh");
     });
     let world = stranger(&google);
-    let folder = world.home().join(".config/gcloud");
-    std::fs::create_dir_all(&folder).unwrap();
-    let log_in = |refresh_token: &str| {
-        let user = json!({
-            "type": "authorized_user",
-            "client_id": "id",
-            "client_secret": "CANARY-SECRET",
-            "refresh_token": refresh_token,
-            "quota_project_id": "billing",
-            "token_uri": format!("{}/token", google.server.url()),
-        });
-        let file = folder.join("application_default_credentials.json");
-        write_file(&file, user.to_string());
-    };
-    log_in("CANARY-REFRESH");
+    log_in(&world, &google, "CANARY-REFRESH");
     seal(&world, KEY);
     // A token that is not accepted any more is renewed, once.
     let encrypt = format!("/v1/{KEY}:encrypt");
@@ -227,11 +230,48 @@ fn a_user_who_is_logged_in_with_gcloud() {
     let last = requests.last().unwrap();
     assert_eq!(last.header("x-goog-user-project"), Some("billing"));
 
-    log_in("CANARY-REVOKED");
+    log_in(&world, &google, "CANARY-REVOKED");
     let message = refusal(&world);
     let expected =
         "failed: no access token could be had: invalid_grant: Token has been expired or revoked\n";
     assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn a_service_that_stays_logs_in_once_and_anew_when_it_must() {
+    let google = Google::start();
+    google.set(|behaviour| {
+        behaviour.issued = vec!["first", "second"];
+        behaviour.issue("first");
+    });
+    let world = stranger(&google);
+    log_in(&world, &google, "CANARY-REFRESH");
+    let arguments = ["keyservice", "--network", "unix", "--address", "keys.sock"];
+    let (_service, place) = ours(&world, &arguments);
+    let mut client = Client::new(&place);
+    let key = json!({"gcp_kms_key": {"resource_id": KEY}});
+    let enc = client.ask("Encrypt", &key, &[7; 32]).unwrap();
+    let mut decrypt = || client.ask("Decrypt", &key, &enc);
+    for _ in 0..3 {
+        assert_eq!(decrypt().as_deref(), Ok(&[7; 32][..]));
+    }
+    let logins = || {
+        google
+            .paths()
+            .iter()
+            .filter(|path| *path == "/token")
+            .count()
+    };
+    assert_eq!(logins(), 1);
+    assert_eq!(google.paths().len(), 5, "no answer is remembered");
+    // Nobody is logged in any more.
+    log_in(&world, &google, "CANARY-REVOKED");
+    google.set(|behaviour| behaviour.tokens.clear());
+    assert_eq!(decrypt(), Err("UNKNOWN".to_owned()));
+    // The user has logged in again, while the service knows of another login.
+    log_in(&world, &google, "CANARY-REFRESH");
+    google.set(|behaviour| behaviour.issue("second"));
+    assert_eq!(decrypt().as_deref(), Ok(&[7; 32][..]));
 }
 
 #[test]

@@ -110,6 +110,11 @@ pub(crate) fn run(context: &mut Context, arguments: &Agent) -> Result<Exit, Fail
     }
 }
 
+/// The number of this user: an agent and its clients have the same.
+fn user() -> u32 {
+    geteuid().as_raw()
+}
+
 /// The address that is the path of a socket.
 fn address_of(path: &OsStr) -> Result<Address, String> {
     let path = path.to_str().unwrap_or_default();
@@ -124,10 +129,9 @@ fn default_path(context: &Context) -> PathBuf {
         Some(folder) => folder.join("sops-rs"),
         None => {
             let place = own("TMPDIR").unwrap_or_else(|| "/tmp".into());
-            let user = geteuid().as_raw();
             context
                 .resolve(&place)
-                .join(format!("sops-rs-agent-{user}"))
+                .join(format!("sops-rs-agent-{}", user()))
         }
     };
     folder.join("agent.sock")
@@ -187,7 +191,7 @@ fn go(context: &mut Context, start: &Start) -> Result<Exit, Failure> {
 /// Whether an agent listens on `path`; then it is told where.
 fn is_there(context: &mut Context, path: &Path) -> Result<bool, Failure> {
     let address = address_of(path.as_os_str()).ok();
-    let Some(Ok(status)) = address.map(|address| status(&address, PATIENCE)) else {
+    let Some(Ok(status)) = address.map(|address| status(&address, user(), PATIENCE)) else {
         return Ok(false);
     };
     context.note(&format!(
@@ -236,6 +240,11 @@ fn stay(context: &mut Context, start: &Start) -> Result<Exit, Failure> {
     }
     let path = default_path(context);
     let address = address_of(path.as_os_str()).map_err(|why| Failure::new(Exit::Failed, why))?;
+    if start.services.remotes().any(|remote| *remote == address) {
+        let message = format!("{address} is the agent itself: it cannot be its own key service");
+        let remedy = "leave it out of `--keyservice` and SOPS_KEYSERVICE; SOPS_RS_AGENT is for it";
+        return Err(Failure::new(Exit::Failed, message).hint(remedy));
+    }
     if let Some(folder) = path.parent() {
         private_folder(folder)?;
     }
@@ -258,7 +267,7 @@ fn stay(context: &mut Context, start: &Start) -> Result<Exit, Failure> {
     }
     let listener = Listener::Unix {
         socket: listener,
-        only: Some(geteuid().as_raw()),
+        only: Some(user()),
     };
     let office = Arc::new(Office {
         desk,
@@ -347,14 +356,15 @@ fn end(context: &mut Context) -> Result<Exit, Failure> {
         Failure::new(Exit::Failed, format!("the agent was not stopped: {error}"))
             .hint("end its process")
     };
-    match status(&address, PATIENCE) {
-        Ok(_) => stop(&address, PATIENCE).map_err(failed)?,
-        Err(error) => context.note(&format!("there is no agent to stop: {error}")),
-    }
-    if let Address::Unix { path } = &address {
-        let given_up = Instant::now() + PATIENCE;
-        while path.exists() && Instant::now() < given_up {
-            std::thread::sleep(Duration::from_millis(10));
+    if let Err(error) = status(&address, user(), PATIENCE) {
+        context.note(&format!("there is no agent to stop: {error}"));
+    } else {
+        stop(&address, user(), PATIENCE).map_err(failed)?;
+        if let Address::Unix { path } = &address {
+            let given_up = Instant::now() + PATIENCE;
+            while path.exists() && Instant::now() < given_up {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
     context.print(format!("unset {VARIABLE};\n").as_bytes())?;
@@ -364,7 +374,7 @@ fn end(context: &mut Context) -> Result<Exit, Failure> {
 /// Shows how the agent is doing.
 fn show(context: &mut Context) -> Result<Exit, Failure> {
     let address = meant(context)?;
-    let status = status(&address, PATIENCE).map_err(|error| {
+    let status = status(&address, user(), PATIENCE).map_err(|error| {
         Failure::new(Exit::Failed, format!("there is no agent: {error}"))
             .hint("start one: `eval \"$(sops-rs agent start)\"`")
     })?;

@@ -73,19 +73,18 @@ impl Agent for Rpc {
     }
 }
 
-/// Asks the agent at `address` how it is doing, and waits this long for an answer.
+/// Asks the agent of `user` at `address` how it is doing, and waits this long for an answer.
 ///
 /// # Errors
 ///
-/// If there is no agent, or it does not answer as one.
-pub fn status(address: &Address, patience: Duration) -> Result<AgentStatus, KeyError> {
-    let link = Link::new(address.clone(), patience);
+/// If there is no agent, it is that of another user, or it does not answer as one.
+pub fn status(address: &Address, user: u32, patience: Duration) -> Result<AgentStatus, KeyError> {
+    let link = Link::new(address.clone(), Some(user), patience);
     let status = online::block_on(async {
         let mut client = AgentClient::new(link.channel().await?);
-        let answer = client.status(link.request(StatusRequest {})).await;
-        answer.map_err(|status| link.refused(&status))
+        link.answer(client.status(link.request(StatusRequest {})))
+            .await
     })??;
-    let status = status.into_inner();
     Ok(AgentStatus {
         keys: status.keys,
         locked: status.locked,
@@ -95,16 +94,16 @@ pub fn status(address: &Address, patience: Duration) -> Result<AgentStatus, KeyE
     })
 }
 
-/// Tells the agent at `address` to forget all keys and end, and waits this long for an answer.
+/// Tells the agent of `user` at `address` to forget all keys and end, and waits this long for an answer.
 ///
 /// # Errors
 ///
-/// If there is no agent, or it does not answer as one.
-pub fn stop(address: &Address, patience: Duration) -> Result<(), KeyError> {
-    let link = Link::new(address.clone(), patience);
+/// If there is no agent, it is that of another user, or it does not answer as one.
+pub fn stop(address: &Address, user: u32, patience: Duration) -> Result<(), KeyError> {
+    let link = Link::new(address.clone(), Some(user), patience);
     online::block_on(async {
         let mut client = AgentClient::new(link.channel().await?);
-        let answer = client.stop(link.request(StopRequest {})).await;
-        answer.map(drop).map_err(|status| link.refused(&status))
+        let answer = client.stop(link.request(StopRequest {}));
+        link.answer(answer).await.map(drop)
     })?
 }

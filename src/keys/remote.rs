@@ -1,17 +1,23 @@
 //! Wraps and unwraps through a key service elsewhere: SOPS's, ours, or anybody's that speaks the protocol of spec 11.
 //!
-//! Knows addresses, the connection and what the statuses mean. What a remote service is able to do is not known before it
+//! Knows addresses, the connection, who is at its other end, and what the statuses mean. What a remote service is able to do is not known before it
 //! is asked. Whatever it says is text of a stranger: one line of it is kept, at most.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
+use tonic::codegen::{Service, http::Uri};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::proto::{
     DecryptRequest, EncryptRequest, Key, KeyServiceClient, MAX_MESSAGE_LEN, key_of,
@@ -86,6 +92,8 @@ impl fmt::Display for Address {
 /// A connection that is made when it is needed, and not tried again when there is nobody.
 pub(super) struct Link {
     address: Address,
+    /// The one user, by number, who may be at the other end of a Unix socket.
+    only: Option<u32>,
     patience: Duration,
     channel: OnceCell<Channel>,
     /// Why there is nobody: found out once, since a file may have many keys and waiting takes time.
@@ -93,9 +101,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: Address, patience: Duration) -> Self {
+    pub(super) fn new(address: Address, only: Option<u32>, patience: Duration) -> Self {
         Self {
             address,
+            only,
             patience,
             channel: OnceCell::new(),
             lost: OnceLock::new(),
@@ -108,26 +117,30 @@ impl Link {
             return Err(lost.clone());
         }
         let channel = self.channel.get_or_try_init(async || {
-            let uri = match &self.address {
-                Address::Tcp { host, port } => format!("http://{host}:{port}"),
-                Address::Unix { path } => {
-                    let path = path.to_str().ok_or_else(|| {
-                        KeyError::new(format!("the path of {} is not UTF-8", self.address))
-                    })?;
-                    format!("unix://{path}")
-                }
-            };
-            let endpoint = Endpoint::from_shared(uri)
-                .map_err(|error| self.unreachable(&error))?
-                .connect_timeout(CONNECTING);
-            let connection =
-                tokio::time::timeout(CONNECTING.min(self.patience), endpoint.connect());
-            match connection.await {
-                Ok(connected) => connected.map_err(|error| self.unreachable(&error)),
+            match tokio::time::timeout(CONNECTING.min(self.patience), self.connect()).await {
+                Ok(connected) => connected.map_err(|error| self.unreachable(error.as_ref())),
                 Err(_) => Err(self.give_up(format!("{} does not answer", self.address))),
             }
         });
         channel.await.cloned()
+    }
+
+    async fn connect(&self) -> Result<Channel, Box<dyn std::error::Error + Send + Sync>> {
+        match &self.address {
+            Address::Tcp { host, port } => {
+                let endpoint = Endpoint::from_shared(format!("http://{host}:{port}"))?;
+                Ok(endpoint.connect().await?)
+            }
+            Address::Unix { path } => {
+                // Only the path counts.
+                let endpoint = Endpoint::from_static("http://localhost");
+                let socket = Socket {
+                    path: path.clone(),
+                    only: self.only,
+                };
+                Ok(endpoint.connect_with_connector(socket).await?)
+            }
+        }
     }
 
     /// A request that is given up when nobody answers.
@@ -135,6 +148,19 @@ impl Link {
         let mut request = Request::new(message);
         request.set_timeout(self.patience);
         request
+    }
+
+    /// What comes of a request. Its deadline ends when the answer begins; this waits for the end of the answer no longer.
+    pub(super) async fn answer<M>(
+        &self,
+        answer: impl Future<Output = Result<Response<M>, Status>>,
+    ) -> Result<M, KeyError> {
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(answer) => answer
+                .map(Response::into_inner)
+                .map_err(|status| self.refused(&status)),
+            Err(_) => Err(self.silent()),
+        }
     }
 
     /// There is nobody. Of a chain of causes only the last says something.
@@ -157,7 +183,7 @@ impl Link {
     }
 
     /// What a status means.
-    pub(super) fn refused(&self, status: &Status) -> KeyError {
+    fn refused(&self, status: &Status) -> KeyError {
         let address = &self.address;
         let said = one_line(status.message());
         match status.code() {
@@ -169,6 +195,41 @@ impl Link {
             _ if std::error::Error::source(status).is_some() => self.unreachable(status),
             _ => KeyError::new(format!("{address}: {said}")),
         }
+    }
+}
+
+/// Makes connections to a Unix socket.
+struct Socket {
+    path: PathBuf,
+    only: Option<u32>,
+}
+
+impl Socket {
+    /// A connection, to which nothing is said unless the right user listens.
+    async fn connect(path: &Path, only: Option<u32>) -> io::Result<TokioIo<UnixStream>> {
+        let stream = UnixStream::connect(path).await?;
+        let listening = stream.peer_cred()?.uid();
+        match only {
+            Some(user) if user != listening => Err(io::Error::other(format!(
+                "it is a socket of another user, number {listening}"
+            ))),
+            _ => Ok(TokioIo::new(stream)),
+        }
+    }
+}
+
+impl Service<Uri> for Socket {
+    type Response = TokioIo<UnixStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (path, only) = (self.path.clone(), self.only);
+        Box::pin(async move { Self::connect(&path, only).await })
     }
 }
 
@@ -195,7 +256,15 @@ impl Remote {
     #[must_use]
     pub fn new(address: Address, patience: Duration) -> Self {
         Self {
-            link: Link::new(address, patience),
+            link: Link::new(address, None, patience),
+        }
+    }
+
+    /// The same, used only if it is run by the user of this number. That can be found out about a Unix socket alone.
+    #[must_use]
+    pub fn of_user(address: Address, user: u32, patience: Duration) -> Self {
+        Self {
+            link: Link::new(address, Some(user), patience),
         }
     }
 
@@ -230,10 +299,10 @@ impl KeyService for Remote {
         let response = online::wait_for(async {
             let mut client = KeyServiceClient::new(self.link.channel().await?)
                 .max_decoding_message_size(MAX_MESSAGE_LEN);
-            let answer = client.encrypt(self.link.request(request)).await;
-            answer.map_err(|status| self.link.refused(&status))
+            let request = self.link.request(request);
+            self.link.answer(client.encrypt(request)).await
         })??;
-        let enc = String::from_utf8(response.into_inner().ciphertext).unwrap_or_default();
+        let enc = String::from_utf8(response.ciphertext).unwrap_or_default();
         if enc.trim().is_empty() {
             let address = &self.link.address;
             return Err(KeyError::new(format!("{address} gave no wrapped key")));
@@ -246,13 +315,13 @@ impl KeyService for Remote {
             key: Some(named(recipient)?),
             ciphertext: enc.as_bytes().to_vec(),
         };
-        let response = online::wait_for(async {
+        let mut response = online::wait_for(async {
             let mut client = KeyServiceClient::new(self.link.channel().await?)
                 .max_decoding_message_size(MAX_MESSAGE_LEN);
-            let answer = client.decrypt(self.link.request(request)).await;
-            answer.map_err(|status| self.link.refused(&status))
+            let request = self.link.request(request);
+            self.link.answer(client.decrypt(request)).await
         })??;
-        let key = DataKey::new(std::mem::take(&mut response.into_inner().plaintext));
+        let key = DataKey::new(std::mem::take(&mut response.plaintext));
         if key.expose().is_empty() || key.expose().len() > MAX_KEY_LEN {
             let address = &self.link.address;
             return Err(KeyError::new(format!("{address} gave what is no data key")));
@@ -263,7 +332,9 @@ impl KeyService for Remote {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixListener;
     use std::time::Duration;
 
     use super::{Address, MAX_SAID, Remote, one_line};
@@ -316,6 +387,79 @@ mod tests {
         assert!(remote.is_lost());
         drop(silent);
         assert_eq!(said(), format!("{place} did not answer within 300ms"));
+    }
+
+    /// Speaks HTTP/2 (RFC 9113) far enough to begin an answer to the first request, and no further.
+    fn begin_an_answer(mut stream: TcpStream) -> std::io::Result<()> {
+        const SETTINGS: u8 = 4;
+        const HEADERS: u8 = 1;
+        let frame = |kind: u8, flags: u8, id: u8, payload: &[u8]| {
+            let length = u8::try_from(payload.len()).unwrap();
+            [&[0, 0, length, kind, flags, 0, 0, 0, id], payload].concat()
+        };
+        stream.read_exact(&mut [0; 24])?;
+        stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head)?;
+            let [_, high, low, kind, flags, ..] = head;
+            stream.read_exact(&mut vec![0; usize::from(high) << 8 | usize::from(low)])?;
+            match kind {
+                SETTINGS if flags == 0 => stream.write_all(&frame(SETTINGS, 1, 0, &[]))?,
+                // `:status: 200` and `content-type: application/grpc` (RFC 7541).
+                HEADERS => {
+                    stream.write_all(&frame(HEADERS, 4, 1, b"\x88\x0f\x10\x10application/grpc"))?;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_that_begins_to_answer_and_stops_is_given_up_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("tcp://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || begin_an_answer(listener.accept().unwrap().0));
+        let remote = Remote::new(place.parse().unwrap(), Duration::from_millis(300));
+        let recipient = Recipient::Age {
+            recipient: "age1x".to_owned(),
+        };
+        assert_eq!(
+            remote.unwrap(&recipient, "x").unwrap_err().in_full(),
+            format!("{place} did not answer within 300ms")
+        );
+    }
+
+    #[test]
+    fn a_socket_of_another_user_is_told_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("an odd name?#%20");
+        let listener = UnixListener::bind(&path).unwrap();
+        let me = rustix::process::geteuid().as_raw();
+        let recipient = Recipient::Age {
+            recipient: "age1x".to_owned(),
+        };
+        let heard = std::thread::spawn(move || {
+            let heard = |_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(5)))
+                    .unwrap();
+                let mut heard = [0; 24];
+                stream.read(&mut heard).unwrap()
+            };
+            [0, 1].map(heard)
+        });
+        let said = |user| {
+            let address = Address::Unix { path: path.clone() };
+            let remote = Remote::of_user(address, user, Duration::from_millis(300));
+            remote.unwrap(&recipient, "x").unwrap_err().in_full()
+        };
+        let other = said(me + 1);
+        let expected = format!("cannot be reached: it is a socket of another user, number {me}");
+        assert!(other.ends_with(&expected), "{other}");
+        assert!(!said(me).contains("another user"));
+        assert_eq!(heard.join().unwrap(), [0, 24]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -216,7 +217,11 @@ fn stop_forgets_and_leaves_nothing() {
     wait_until("the end of the process", || !runs_still(&process));
     let message = agent.world.fails(1, ["agent", "status"]);
     assert!(message.contains("error: there is no agent"), "{message}");
+    // Nor is one waited for that was killed, and left its socket.
+    drop(UnixListener::bind(agent.socket()).expect("a socket"));
+    let start = Instant::now();
     let again = agent.world.run(["agent", "stop"]);
+    assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(
         again.stderr.contains("note: there is no agent to stop"),
@@ -322,6 +327,52 @@ fn a_dead_agent_is_worth_a_note_and_no_more() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn an_agent_that_is_of_no_use_is_left_alone_in_a_run_of_many_files() {
+    let world = World::with_identity("alice");
+    let names: Vec<String> = (0..100).map(|number| format!("{number}.yaml")).collect();
+    for name in &names {
+        world.write(name, "a: secret\n");
+    }
+    let encrypt = ["encrypt", "-i", "--age", ALICE].map(str::to_owned);
+    world.ok(encrypt.iter().chain(&names));
+    let path = world.path("odd.sock");
+    let odd = UnixListener::bind(&path).expect("a socket");
+    let world = world.set("SOPS_RS_AGENT", path.to_str().expect("UTF-8"));
+    let (sender, connections) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in odd.incoming().map_while(Result::ok) {
+            // Its end is what the client waits for.
+            let _ = sender.send(());
+            drop(connection);
+        }
+    });
+    let decrypt = ["decrypt", "-i"].map(str::to_owned);
+    let ran = world.run(decrypt.iter().chain(&names));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.matches("was of no use").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    // Those that are worked on at a time may have asked already.
+    assert!((1..=32).contains(&connections.try_iter().count()));
+}
+
+#[test]
+fn an_agent_is_not_its_own_key_service() {
+    let world = World::with_identity("alice");
+    let socket = world.tmp().join("sops-rs/agent.sock");
+    let itself = format!("unix://{}", socket.display());
+    let message = world.fails(1, ["agent", "start", "--keyservice", &itself]);
+    assert!(
+        message.contains("cannot be its own key service"),
+        "{message}"
+    );
+    assert!(!socket.exists());
 }
 
 #[test]

@@ -21,16 +21,17 @@ const REFUSAL_AGE: Duration = Duration::from_secs(10);
 /// How many failures are remembered at most.
 const MAX_REFUSALS: usize = 1024;
 
-/// What a key was wrapped as: SHA-256 of kind and identity of the recipient, and the wrapped key.
+/// What a key was wrapped as: SHA-256 of the recipient and the wrapped key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id([u8; 32]);
 
 impl Id {
     /// The id of the key that was wrapped for `recipient` as `enc`.
     pub(crate) fn of(recipient: &Recipient, enc: &str) -> Self {
-        let identity = recipient.identity();
+        // Not its identity string, which is the same for some encryption contexts of KMS that are not.
+        let recipient = format!("{recipient:?}");
         let mut hash = Sha256::new();
-        for part in [recipient.kind().name(), &identity, enc] {
+        for part in [recipient.as_str(), enc] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -335,11 +336,21 @@ mod tests {
         let pgp = Recipient::Pgp {
             fingerprint: "a".to_owned(),
         };
+        let kms = |context: &[(&str, &str)]| Recipient::Kms {
+            arn: "a".to_owned(),
+            role: String::new(),
+            context: (context.iter())
+                .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+            aws_profile: String::new(),
+        };
         let ids = [
             Id::of(&age("a"), "bc"),
             Id::of(&age("ab"), "c"),
             Id::of(&age("a"), "b"),
             Id::of(&pgp, "bc"),
+            Id::of(&kms(&[("a", "b,c:d")]), "bc"),
+            Id::of(&kms(&[("a", "b"), ("c", "d")]), "bc"),
         ];
         for (at, one) in ids.iter().enumerate() {
             assert!(!ids[at + 1..].contains(one));

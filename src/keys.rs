@@ -82,6 +82,7 @@ pub struct KeyError {
     message: String,
     source: Option<Arc<dyn Error + Send + Sync>>,
     needs_login: bool,
+    unanswered: bool,
 }
 
 impl KeyError {
@@ -92,6 +93,7 @@ impl KeyError {
             message: message.into(),
             source: None,
             needs_login: false,
+            unanswered: false,
         }
     }
 
@@ -109,6 +111,15 @@ impl KeyError {
     pub fn needing_login(self) -> Self {
         Self {
             needs_login: true,
+            ..self
+        }
+    }
+
+    /// The same error, which took a while to find out: nobody answered.
+    #[must_use]
+    pub fn for_want_of_an_answer(self) -> Self {
+        Self {
+            unanswered: true,
             ..self
         }
     }

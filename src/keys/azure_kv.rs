@@ -219,9 +219,9 @@ fn no_result() -> KeyError {
 fn ask<T>(request: impl Future<Output = azure_core::Result<T>>) -> Result<T, KeyError> {
     match block_on(async { tokio::time::timeout(LONGEST, request).await })? {
         Ok(result) => result.map_err(explain::by_vault),
-        Err(_) => Err(KeyError::new(format!(
-            "no answer within {} seconds",
-            LONGEST.as_secs()
-        ))),
+        Err(_) => Err(
+            KeyError::new(format!("no answer within {} seconds", LONGEST.as_secs()))
+                .for_want_of_an_answer(),
+        ),
     }
 }

@@ -164,7 +164,8 @@ async fn read(server: &str, mut response: Response) -> Result<Answer, KeyError> 
 fn unreached(server: &str, error: &reqwest::Error) -> KeyError {
     let cause = deepest(error);
     if error.is_timeout() {
-        return KeyError::new(format!("`{server}` does not answer in time"));
+        let silent = KeyError::new(format!("`{server}` does not answer in time"));
+        return silent.for_want_of_an_answer();
     }
     let what = if cause.contains("InvalidContentType") {
         format!("`{server}` does not speak TLS; perhaps its address begins with `http:`")

@@ -1,4 +1,5 @@
-//! Each wrapped key is unwrapped once in a run, however many files and threads ask for it.
+//! Each wrapped key is unwrapped once in a run, however many files and threads ask for it. A service that does not answer is
+//! waited for once.
 //!
 //! Knows back ends as [`KeyService`]s alone. What it remembers, keys included, goes with it: it is made for one run and
 //! dropped at its end.
@@ -16,10 +17,20 @@ type Answer = Result<Option<DataKey>, KeyError>;
 /// Kind and identity string of a recipient, and the wrapped key.
 type Question = (RecipientKind, String, String);
 
+/// How it went to ask about a recipient.
+enum Reached {
+    /// There was a good answer, so that silence may have been an accident.
+    Yes,
+    /// Nobody has answered yet.
+    No(KeyError),
+}
+
 /// A service that remembers. Who asks while the first one waits for the answer, waits for the same answer.
 pub struct Once<S> {
     service: S,
     answers: Mutex<HashMap<Question, Arc<OnceLock<Answer>>>>,
+    /// By kind and identity string of a recipient.
+    reached: Mutex<HashMap<(RecipientKind, String), Reached>>,
 }
 
 impl<S: KeyService> Once<S> {
@@ -29,7 +40,31 @@ impl<S: KeyService> Once<S> {
         Self {
             service,
             answers: Mutex::default(),
+            reached: Mutex::default(),
         }
+    }
+
+    /// What `ask` says, unless it was found out before that nobody answers questions about `recipient`.
+    fn unless_silent<T>(
+        &self,
+        recipient: &Recipient,
+        ask: impl FnOnce() -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        let reached = || self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (recipient.kind(), recipient.identity());
+        if let Some(Reached::No(error)) = reached().get(&key) {
+            return Err(error.clone());
+        }
+        let answer = ask();
+        match &answer {
+            Ok(_) => drop(reached().insert(key, Reached::Yes)),
+            Err(error) if error.unanswered => {
+                let unheard = || Reached::No(error.clone());
+                reached().entry(key).or_insert_with(unheard);
+            }
+            Err(_) => {}
+        }
+        answer
     }
 }
 
@@ -68,6 +103,7 @@ impl<S: KeyService> KeyService for Once<S> {
     }
 
     fn resolve(&self, recipient: &Recipient) -> Result<Option<Recipient>, KeyError> {
+        // Most services need not ask anybody, so that this is no proof that somebody answers.
         self.service.resolve(recipient)
     }
 
@@ -76,7 +112,7 @@ impl<S: KeyService> KeyService for Once<S> {
     }
 
     fn wrap(&self, recipient: &Recipient, key: &DataKey) -> Result<String, KeyError> {
-        self.service.wrap(recipient, key)
+        self.unless_silent(recipient, || self.service.wrap(recipient, key))
     }
 
     fn unwrap(&self, recipient: &Recipient, enc: &str) -> Answer {
@@ -88,7 +124,7 @@ impl<S: KeyService> KeyService for Once<S> {
             Arc::clone(answers.entry(question).or_default())
         };
         answer
-            .get_or_init(|| self.service.unwrap(recipient, enc))
+            .get_or_init(|| self.unless_silent(recipient, || self.service.unwrap(recipient, enc)))
             .clone()
     }
 }
@@ -119,6 +155,7 @@ mod tests {
             self.0.fetch_add(1, Ordering::SeqCst);
             match enc {
                 "bad" => Err(KeyError::new("no")),
+                "silent" => Err(KeyError::new("nobody").for_want_of_an_answer()),
                 "other" => Ok(None),
                 _ => Ok(Some(DataKey::new(enc.as_bytes().to_vec()))),
             }
@@ -145,6 +182,26 @@ mod tests {
         // The same bytes for somebody else are another question.
         once.unwrap(&age("b"), "key").unwrap();
         assert_eq!(counting.0.load(Ordering::SeqCst), 4);
+    }
+
+    #[test]
+    fn who_does_not_answer_is_not_asked_again() {
+        let counting = Counting::default();
+        let once = Once::new(counting.clone());
+        let asked = || counting.0.load(Ordering::SeqCst);
+        let said = |enc| {
+            once.unwrap(&age("a"), enc)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(said("silent").unwrap_err(), "nobody");
+        assert_eq!(said("key").unwrap_err(), "nobody");
+        assert!(once.wrap(&age("a"), &DataKey::new(vec![1])).is_err());
+        assert_eq!(asked(), 1);
+        // Others may answer, and one answer is enough to go on.
+        assert!(once.unwrap(&age("b"), "key").is_ok());
+        assert!(once.unwrap(&age("b"), "silent").is_err());
+        assert!(once.unwrap(&age("b"), "another").is_ok());
+        assert_eq!(asked(), 4);
     }
 
     #[test]

@@ -26,7 +26,10 @@ const THREADS: usize = 2;
 pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, KeyError> {
     // The timer needs the runtime around it.
     let outcome = wait_for(async { tokio::time::timeout(PATIENCE, future).await })?;
-    outcome.map_err(|_| KeyError::new(format!("gave up after {} seconds", PATIENCE.as_secs())))
+    outcome.map_err(|_| {
+        KeyError::new(format!("gave up after {} seconds", PATIENCE.as_secs()))
+            .for_want_of_an_answer()
+    })
 }
 
 /// The same for what takes as long as it takes: a service that runs, a service whose owner is asked.

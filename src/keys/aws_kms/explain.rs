@@ -49,7 +49,7 @@ impl Login {
     }
 
     fn too_slow(&self) -> KeyError {
-        KeyError::new(format!("{} did not answer in time", self.server()))
+        KeyError::new(format!("{} did not answer in time", self.server())).for_want_of_an_answer()
     }
 
     /// Who was asked.

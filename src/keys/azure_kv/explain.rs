@@ -41,7 +41,13 @@ pub(super) fn by_vault(error: azure_core::Error) -> KeyError {
     let text = plain(&error, "the answer of the vault is not understood");
     // The SDK goes on with advice for programmers.
     let text = text.split(". Set verify_challenge_resource").next();
-    KeyError::new(text.unwrap_or_default())
+    let told = KeyError::new(text.unwrap_or_default());
+    let failed: Option<&reqwest::Error> = find(&error, |cause| cause.downcast_ref());
+    if failed.is_some_and(reqwest::Error::is_timeout) {
+        told.for_want_of_an_answer()
+    } else {
+        told
+    }
 }
 
 /// Code, inner code and message of an error in the form of Azure's REST APIs.

@@ -91,7 +91,7 @@ impl Access {
         };
         let wait = tokio::time::timeout(TIMEOUT, credentials.headers(Default::default()));
         match wait.await {
-            Err(_) => Err(KeyError::new("no access token came in time")),
+            Err(_) => Err(KeyError::new("no access token came in time").for_want_of_an_answer()),
             Ok(Ok(CacheableResource::New { data, .. })) => Ok(data),
             Ok(Ok(CacheableResource::NotModified)) => Err(KeyError::new("no access token came")),
             Ok(Err(error)) => Err(no_token(&error)),

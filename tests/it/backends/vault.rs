@@ -497,6 +497,35 @@ fn nobody_listens_or_not_to_tls() {
 }
 
 #[test]
+fn a_silent_server_is_waited_for_once_in_a_run_of_many_files() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let key = format!(
+        "http://{}/v1/transit/keys/app",
+        silent.local_addr().unwrap()
+    );
+    let (sender, connections) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // They are kept open, and nothing is said.
+        for connection in silent.incoming() {
+            drop(sender.send(connection));
+        }
+    });
+    let world = World::new()
+        .set("VAULT_TOKEN", ROOT)
+        .set("VAULT_CLIENT_TIMEOUT", "500ms");
+    let names: Vec<String> = (0..100).map(|number| format!("{number}.yaml")).collect();
+    for name in &names {
+        world.write(name, PLAIN);
+    }
+    let encrypt = ["encrypt", "-i", "--hc-vault-transit", &key].map(str::to_owned);
+    let message = world.fails(1, encrypt.iter().chain(&names));
+    assert!(message.contains("does not answer in time"), "{message}");
+    // As many as are worked on at a time.
+    let asked = connections.try_iter().count();
+    assert!((1..=32).contains(&asked), "{asked}");
+}
+
+#[test]
 fn certificates() {
     let certificates = tempfile::tempdir().unwrap();
     let folder = certificates.path().to_str().unwrap();

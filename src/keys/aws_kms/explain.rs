@@ -112,12 +112,17 @@ impl Login {
     /// Where credentials were looked for, in vain.
     fn nothing_found(&self) -> String {
         let profile = &self.access.profile;
-        if profile.is_empty() || self.no_such_profile {
+        if !profile.is_empty() && !self.no_such_profile {
+            return format!("no AWS credentials: there are none in the profile `{profile}`");
+        }
+        if let Some(name) = &self.no_such_default {
+            format!(
+                "no AWS credentials: your AWS config has no profile `{name}`, which AWS_PROFILE names"
+            )
+        } else {
             "no AWS credentials: none in AWS_ACCESS_KEY_ID, the AWS config, AWS_WEB_IDENTITY_TOKEN_FILE, \
              the container or the EC2 instance"
                 .to_owned()
-        } else {
-            format!("no AWS credentials: there are none in the profile `{profile}`")
         }
     }
 

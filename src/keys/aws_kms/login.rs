@@ -50,6 +50,8 @@ pub(super) struct Login {
     pub(super) access: Access,
     /// The recipient names a profile that this user does not have.
     pub(super) no_such_profile: bool,
+    /// `AWS_PROFILE` names this profile, which this user does not have.
+    pub(super) no_such_default: Option<String>,
     /// The user has KMS somewhere else than AWS has it.
     pub(super) elsewhere: bool,
 }
@@ -87,6 +89,7 @@ pub(super) async fn prepare(access: &Access, session_name: &str) -> Result<Login
         client: Client::new(&config),
         access: access.clone(),
         no_such_profile: !known,
+        no_such_default: missing_default().await,
         elsewhere: is_elsewhere(&config),
     })
 }
@@ -121,6 +124,13 @@ fn is_elsewhere(config: &SdkConfig) -> bool {
         .build();
     let url = || config.service_config()?.load_config(key.ok()?);
     url().is_some()
+}
+
+/// The default profile by its variable, if there is no such profile: the SDK says nothing of it.
+async fn missing_default() -> Option<String> {
+    let name = Env::real().get("AWS_PROFILE").ok()?;
+    let missing = matches!(has_profile(&name).await, Ok(false));
+    (missing && !name.is_empty()).then_some(name)
 }
 
 /// Whether the AWS config of this user has a profile of this name.

@@ -24,6 +24,7 @@ fn login(role: &str) -> Login {
             region: "eu-west-1".to_owned(),
         },
         no_such_profile: false,
+        no_such_default: None,
         elsewhere: false,
     }
 }

@@ -119,6 +119,18 @@ hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the k
 "#]],
     );
 
+    let misspelled = moto.stranger().set("AWS_PROFILE", "pord");
+    misspelled.write("db.yaml", sealer.read("db.yaml"));
+    assert_message(
+        refused(&misspelled, &arn),
+        str![[r#"
+sops-rs: error: no identity could open `db.yaml`
+  [KEY]  failed: no AWS credentials: your AWS config has no profile `pord`, which AWS_PROFILE names
+hint: log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the key; `aws sts get-caller-identity` says who you are
+
+"#]],
+    );
+
     seal(&sealer, &["--kms", &arn, "--aws-profile", "prod"]);
     world.write("db.yaml", sealer.read("db.yaml"));
     assert_message(

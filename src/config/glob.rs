@@ -8,7 +8,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use crate::selection::Pattern;
 
 /// The most patterns that one rule may need.
-const MAX_PATTERNS: usize = 8;
+const MAX_PATTERNS: usize = 16;
 
 /// A piece of a path.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,13 @@ pub fn git_patterns(path_regex: &str, folder: &str) -> Option<Vec<String>> {
             }
         }
     }
+    // `**/` stands for no folder, too, and a name alone for that name in every folder.
+    let at_the_top = |pattern: &String| match pattern.strip_prefix("**/") {
+        Some(rest) => Some(format!("/{rest}")),
+        None => (!pattern.contains('/')).then(|| format!("/{pattern}")),
+    };
+    let anywhere: Vec<String> = patterns.iter().filter_map(at_the_top).collect();
+    patterns.retain(|pattern| !anywhere.contains(pattern));
     let few = !patterns.is_empty() && patterns.len() <= MAX_PATTERNS;
     few.then_some(patterns)
 }
@@ -253,10 +260,20 @@ mod tests {
         assert_eq!(of("^secrets/"), ["/secrets/**/*"]);
         assert_eq!(of("^secrets/.*"), ["/secrets/**/*"]);
         assert_eq!(of(r"^secrets/[^/]+\.env$"), ["/secrets/*.env"]);
-        assert_eq!(of(r"(^|/)\.env$"), ["/.env", ".env"]);
+        assert_eq!(of(r"(^|/)\.env$"), [".env"]);
         assert_eq!(
             of(r"secrets/.*\.ya?ml$"),
             ["**/*secrets/**/*.yml", "**/*secrets/**/*.yaml"]
+        );
+        assert_eq!(
+            of(r"(^|/)secrets/|\.(secret|enc)\.ya?ml$"),
+            [
+                "**/secrets/**/*",
+                "*.secret.yml",
+                "*.secret.yaml",
+                "*.enc.yml",
+                "*.enc.yaml"
+            ]
         );
         assert_eq!(of(r"^env-[0-9]\.ini$"), ["/env-[0123456789].ini"]);
         assert_eq!(
@@ -291,7 +308,7 @@ mod tests {
     #[test]
     fn what_means_something_to_git_is_escaped() {
         assert_eq!(of(r"^a\*b\[c\][a-z]x$"), [r"/a\*b\[c\]?x"]);
-        assert_eq!(of(r"(^|/)!x$"), ["/!x", "**/!x"]);
+        assert_eq!(of(r"(^|/)!x$"), ["**/!x"]);
         assert_eq!(of(r"^a\*"), [r"/a\**", r"/a\**/**/*"]);
     }
 

@@ -84,8 +84,9 @@ def server():
     port = serving.add_insecure_port(target)
     serving.start()
     say(f"listening on {port}")
-    # Ends with whoever started it.
-    sys.stdin.read()
+    # Ends with whoever started it. A line that comes back follows on all that was told before it came.
+    for line in sys.stdin:
+        say(line.strip())
     os._exit(0)
 
 

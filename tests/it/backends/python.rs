@@ -70,6 +70,9 @@ impl Client {
     }
 }
 
+/// What the server says back, so that it is known to have said all before it.
+const ECHO: &str = "that is all";
+
 /// The server.
 pub(crate) struct Server {
     process: Running,
@@ -114,7 +117,13 @@ impl Server {
 
     /// What it was asked since the last call.
     pub(crate) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.said.lock().expect("a list"))
+        let mut stdin = self.process.0.stdin.as_ref().expect("a pipe");
+        writeln!(stdin, "{ECHO}").expect("Python listens");
+        let said = || self.said.lock().expect("a list");
+        wait_until("the echo", || said().iter().any(|line| line == ECHO));
+        let mut said = std::mem::take(&mut *said());
+        said.retain(|line| line != ECHO);
+        said
     }
 
     /// Ends it.

@@ -8,8 +8,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::io::Errno;
 use rustix::process::{geteuid, umask};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -18,6 +20,12 @@ use sops_rs::keys::service::Stop;
 use super::exit::Exit;
 use super::private::ignored_signals;
 use super::report::Failure;
+
+/// How long to wait for another service that is just starting in the same folder.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A socket in its place. It is removed on drop.
 #[derive(Debug)]
@@ -44,7 +52,7 @@ impl Socket {
         let lock = refuse_foreign(folder, path)?;
         // Held until the socket is there: two that start at once must not replace each other's.
         let cannot = |error: io::Error| cannot_make(path, &error);
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
+        wait_for_turn(&lock).map_err(cannot)?;
         clear(path)?;
         let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
         let bound = UnixListener::bind(path);
@@ -64,6 +72,18 @@ impl Drop for Socket {
         let ours = |metadata: fs::Metadata| id(&metadata) == self.id;
         if fs::symlink_metadata(&self.path).is_ok_and(ours) {
             drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Locks a folder. Others may lock it, too, if they can read it, and for as long as they like.
+fn wait_for_turn(folder: &File) -> io::Result<()> {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::AGAIN) if Instant::now() < given_up => std::thread::sleep(PAUSE),
+            Err(Errno::AGAIN) => return Err(io::Error::other("somebody keeps its folder locked")),
+            result => return result.map_err(Into::into),
         }
     }
 }
@@ -168,12 +188,13 @@ pub(crate) fn stop_on_signals(stop: &Stop) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
+    use std::fs::{self, File, Permissions};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
     use std::time::Duration;
 
+    use rustix::fs::{FlockOperation, flock};
     use sops_rs::keys::KeyService as _;
     use sops_rs::keys::remote::{Address, Remote};
     use sops_rs::keys::service::{Listener, Refusal, Responder, Stop, serve};
@@ -204,6 +225,18 @@ mod tests {
         let (_second, _listening) = Socket::bind(&path).unwrap();
         drop(socket);
         assert!(path.exists(), "the socket of another is not removed");
+    }
+
+    #[test]
+    fn a_folder_that_is_kept_locked_is_given_up() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = File::open(place.path()).unwrap();
+        flock(&folder, FlockOperation::LockExclusive).unwrap();
+        let error = Socket::bind(&place.path().join("s")).unwrap_err();
+        assert!(
+            error.message.ends_with("keeps its folder locked"),
+            "{error:?}"
+        );
     }
 
     struct Nobody;

@@ -7,14 +7,16 @@ mod explain;
 mod login;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use self::login::{Access, Login};
+use self::login::{Access, Login, User, Who};
 use super::online::block_on;
 use super::{KeyError, KeyService};
 use crate::recipient::Recipient;
@@ -32,8 +34,15 @@ const MAX_SESSION_NAME: usize = 64;
 /// Wraps and unwraps with the keys of AWS KMS that the user may use.
 pub struct AwsKms {
     session_name: String,
-    /// One for everything that a login depends on, so that it happens once.
-    logins: Mutex<HashMap<Access, Login>>,
+    known: Mutex<Known>,
+}
+
+/// What was found out, so that it happens once.
+#[derive(Default)]
+struct Known {
+    /// Those whose credentials may serve for keys of other regions, too.
+    users: HashMap<Who, User>,
+    logins: HashMap<Access, Login>,
 }
 
 impl AwsKms {
@@ -42,25 +51,48 @@ impl AwsKms {
     pub fn new(host_name: &str) -> Self {
         Self {
             session_name: session_name(host_name),
-            logins: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
     /// The login for a recipient, made the first time it is needed.
     fn login(&self, key: &Key<'_>) -> Result<Login, KeyError> {
-        let access = Access {
+        let (partition, region) = place(key.arn)?;
+        let who = Who {
+            partition: partition.to_owned(),
             profile: key.profile.to_owned(),
             role: key.role.to_owned(),
-            region: region(key.arn)?.to_owned(),
         };
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(login) = logins.get(&access) {
+        let access = Access {
+            who,
+            region: region.to_owned(),
+        };
+        let mut known = self.known();
+        if let Some(login) = known.logins.get(&access) {
             return Ok(login.clone());
         }
-        // Reads files and nothing else, so that others do not wait for long.
-        let login = block_on(login::prepare(&access, &self.session_name))??;
-        logins.insert(access, login.clone());
+        let user = match known.users.get(&access.who) {
+            Some(user) => user.clone(),
+            // Reads files and nothing else, so that others do not wait for long.
+            None => block_on(User::prepare(&access, &self.session_name))??,
+        };
+        known.users.insert(access.who.clone(), user.clone());
+        let login = user.login(access.clone());
+        known.logins.insert(access, login.clone());
         Ok(login)
+    }
+
+    /// Why a request failed. Keys of other regions log in anew: what keeps this one from it may be its region.
+    fn failed<E>(&self, login: &Login, error: &SdkError<E>) -> KeyError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.known().users.remove(&login.access.who);
+        login.explain(error)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,7 +119,8 @@ impl KeyService for AwsKms {
             .key_id(kms.arn)
             .set_encryption_context(kms.context())
             .plaintext(Blob::new(key.expose()));
-        let answer = block_on(Box::pin(request.send()))?.map_err(|error| login.explain(&error))?;
+        let answer =
+            block_on(Box::pin(request.send()))?.map_err(|error| self.failed(&login, &error))?;
         match answer.ciphertext_blob {
             Some(blob) if !blob.as_ref().is_empty() => Ok(BASE64.encode(blob)),
             _ => Err(KeyError::new("the answer of AWS KMS holds no wrapped key")),
@@ -109,7 +142,8 @@ impl KeyService for AwsKms {
             .key_id(kms.arn)
             .set_encryption_context(kms.context())
             .ciphertext_blob(Blob::new(blob));
-        let answer = block_on(Box::pin(request.send()))?.map_err(|error| login.explain(&error))?;
+        let answer =
+            block_on(Box::pin(request.send()))?.map_err(|error| self.failed(&login, &error))?;
         // Takes over the bytes that the SDK decoded, to be wiped; its buffers of the network are out of reach.
         match answer.plaintext.map(Blob::into_inner) {
             Some(key) if !key.is_empty() => Ok(Some(DataKey::new(key))),
@@ -152,19 +186,19 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The region of the ARN of a key or alias: `arn:<partition>:kms:<region>:<account>:key/<id>`.
-fn region(arn: &str) -> Result<&str, KeyError> {
+/// Partition and region of the ARN of a key or alias: `arn:<partition>:kms:<region>:<account>:key/<id>`.
+fn place(arn: &str) -> Result<(&str, &str), KeyError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts.as_slice() {
         // It becomes part of a host name, and files are written by others: nothing else may come in by it.
-        ["arn", _, "kms", region, _, key]
+        ["arn", partition, "kms", region, _, key]
             if (key.starts_with("key/") || key.starts_with("alias/"))
                 && !region.is_empty()
                 && region
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-') =>
         {
-            Ok(region)
+            Ok((partition, region))
         }
         _ => Err(KeyError::new(
             "not the ARN of a key: it must be like `arn:aws:kms:<region>:<account>:key/<id>`",
@@ -185,16 +219,16 @@ fn session_name(host_name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{AwsKms, region, session_name};
+    use super::{AwsKms, place, session_name};
     use crate::keys::KeyService as _;
     use crate::recipient::Recipient;
 
     #[test]
     fn the_region_stands_in_the_arn() {
         let key = "arn:aws:kms:eu-west-1:111122223333:key/1";
-        assert_eq!(region(key).unwrap(), "eu-west-1");
+        assert_eq!(place(key).unwrap(), ("aws", "eu-west-1"));
         let alias = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/a:b";
-        assert_eq!(region(alias).unwrap(), "us-gov-west-1");
+        assert_eq!(place(alias).unwrap(), ("aws-us-gov", "us-gov-west-1"));
     }
 
     #[test]
@@ -208,7 +242,7 @@ mod tests {
             "eu-west-1",
             "",
         ] {
-            assert!(region(arn).is_err(), "{arn}");
+            assert!(place(arn).is_err(), "{arn}");
         }
     }
 

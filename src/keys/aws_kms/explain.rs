@@ -96,7 +96,7 @@ impl Login {
             (None, Some(cause)) if !unreachable => one_line(cause),
             (None, _) => root(error),
         };
-        let role = &self.access.role;
+        let role = &self.access.who.role;
         let failure = if role.is_empty() {
             about(format!("the AWS credentials cannot be had: {reason}"))
         } else {
@@ -111,7 +111,7 @@ impl Login {
 
     /// Where credentials were looked for, in vain.
     fn nothing_found(&self) -> String {
-        let profile = &self.access.profile;
+        let profile = &self.access.who.profile;
         if !profile.is_empty() && !self.no_such_profile {
             return format!("no AWS credentials: there are none in the profile `{profile}`");
         }
@@ -129,7 +129,7 @@ impl Login {
     /// That the profile of the recipient is not there, if it is not.
     fn about_profile(&self) -> String {
         if self.no_such_profile {
-            let profile = &self.access.profile;
+            let profile = &self.access.who.profile;
             format!(
                 " (your AWS config has no profile `{profile}`, which this key names, so your default was used)"
             )

@@ -32,15 +32,32 @@ const LOGIN: Duration = Duration::from_secs(45);
 /// How long a request may take with its login and all its retries.
 const REQUEST: Duration = Duration::from_secs(50);
 
-/// Everything that a login depends on.
+/// Everything that credentials depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Access {
+pub(super) struct Who {
+    /// Partition of the key, such as `aws` or `aws-cn`: none knows the users of another.
+    pub(super) partition: String,
     /// Profile that the recipient names; empty if none.
     pub(super) profile: String,
     /// ARN of the role to assume; empty if none.
     pub(super) role: String,
+}
+
+/// Everything that a login depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Access {
+    /// As whom to ask.
+    pub(super) who: Who,
     /// Region of the key.
     pub(super) region: String,
+}
+
+/// Somebody that AWS knows, in all its regions. Clones share the credentials, which are got once.
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    config: SdkConfig,
+    no_such_profile: bool,
+    no_such_default: Option<String>,
 }
 
 /// A way to ask KMS.
@@ -56,42 +73,56 @@ pub(super) struct Login {
     pub(super) elsewhere: bool,
 }
 
-/// Prepares a login: reads the AWS config, sends nothing.
-///
-/// The profile of a recipient is a hint, since it was the one of whoever added the key: it counts if this user has one of
-/// that name, and then before everything else, as in SOPS; if not, the user's own default does.
-///
-/// # Errors
-///
-/// If the AWS config cannot be read.
-pub(super) async fn prepare(access: &Access, session_name: &str) -> Result<Login, KeyError> {
-    let region = Region::new(access.region.clone());
-    let known = access.profile.is_empty() || has_profile(&access.profile).await?;
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region.clone())
-        .timeout_config(timeouts())
-        .identity_cache(IdentityCache::lazy().load_timeout(LOGIN).build());
-    if known && !access.profile.is_empty() {
-        let provider = ProviderConfig::without_region().with_region(Some(region.clone()));
-        let credentials = ProfileFileCredentialsProvider::builder()
-            .configure(&provider.with_timeout_config(timeouts()))
-            .profile_name(&access.profile)
-            .build();
-        loader = loader
-            .profile_name(&access.profile)
-            .credentials_provider(credentials);
+impl User {
+    /// Prepares to log in, by services of the region if need be: reads the AWS config, sends nothing.
+    ///
+    /// The profile of a recipient is a hint, since it was the one of whoever added the key: it counts if this user has one
+    /// of that name, and then before everything else, as in SOPS; if not, the user's own default does.
+    ///
+    /// # Errors
+    ///
+    /// If the AWS config cannot be read.
+    pub(super) async fn prepare(access: &Access, session_name: &str) -> Result<Self, KeyError> {
+        let Who { profile, role, .. } = &access.who;
+        let region = Region::new(access.region.clone());
+        let known = profile.is_empty() || has_profile(profile).await?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(region.clone())
+            .timeout_config(timeouts())
+            .identity_cache(IdentityCache::lazy().load_timeout(LOGIN).build());
+        if known && !profile.is_empty() {
+            let provider = ProviderConfig::without_region().with_region(Some(region));
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .configure(&provider.with_timeout_config(timeouts()))
+                .profile_name(profile)
+                .build();
+            loader = loader
+                .profile_name(profile)
+                .credentials_provider(credentials);
+        }
+        let mut config = loader.load().await;
+        if !role.is_empty() {
+            config = assume(config, role, session_name).await;
+        }
+        Ok(Self {
+            config,
+            no_such_profile: !known,
+            no_such_default: missing_default().await,
+        })
     }
-    let mut config = loader.load().await;
-    if !access.role.is_empty() {
-        config = assume(config, &access.role, session_name).await;
+
+    /// A way to ask KMS in a region.
+    pub(super) fn login(&self, access: Access) -> Login {
+        let region = Region::new(access.region.clone());
+        let config = self.config.to_builder().region(region).build();
+        Login {
+            client: Client::new(&config),
+            access,
+            no_such_profile: self.no_such_profile,
+            no_such_default: self.no_such_default.clone(),
+            elsewhere: is_elsewhere(&config),
+        }
     }
-    Ok(Login {
-        client: Client::new(&config),
-        access: access.clone(),
-        no_such_profile: !known,
-        no_such_default: missing_default().await,
-        elsewhere: is_elsewhere(&config),
-    })
 }
 
 /// The same, as somebody who has taken on `role`.

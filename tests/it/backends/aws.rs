@@ -210,6 +210,27 @@ fn credentials_come_from_wherever_the_sdk_looks() {
 }
 
 #[test]
+fn keys_of_several_regions_take_one_login() {
+    let moto = Moto::shared();
+    let world = moto.stranger();
+    let answer = r#"{"Version": 1, "AccessKeyId": "helper", "SecretAccessKey": "x"}"#;
+    let count = world.path("count");
+    let script = world.script(&format!(
+        "echo run >> {}\nprintf '%s' '{answer}'\n",
+        count.display()
+    ));
+    configure(
+        &world,
+        &format!("[default]\ncredential_process = {script}\n"),
+    );
+    let keys = ["eu-west-1", "us-east-1", "ap-south-1"]
+        .map(|region| moto.text(&format!("create_key('{region}')")))
+        .join(",");
+    seal(&world, &["--kms", &keys]);
+    assert_eq!(world.read("count"), "run\n");
+}
+
+#[test]
 fn another_key_opens_the_file_if_the_first_cannot() {
     let moto = Moto::shared();
     let world = moto.world("ann");

@@ -10,7 +10,7 @@ use aws_sdk_kms::operation::decrypt::DecryptError;
 use aws_sdk_kms::{Client, Config};
 
 use super::{MAX_REASON, root, tidied};
-use crate::keys::aws_kms::login::{Access, Login};
+use crate::keys::aws_kms::login::{Access, Login, Who};
 
 fn login(role: &str) -> Login {
     let config = Config::builder()
@@ -19,8 +19,11 @@ fn login(role: &str) -> Login {
     Login {
         client: Client::from_conf(config),
         access: Access {
-            profile: String::new(),
-            role: role.to_owned(),
+            who: Who {
+                partition: "aws".to_owned(),
+                profile: String::new(),
+                role: role.to_owned(),
+            },
             region: "eu-west-1".to_owned(),
         },
         no_such_profile: false,

@@ -263,7 +263,17 @@ impl Surroundings {
     /// Tells the user something, whatever other threads say at the same time.
     #[cfg(feature = "keyservice")]
     pub(crate) fn note(&self, message: &str) {
-        let text = report::note(self.program, message, self.colour);
+        Self::say(&report::note(self.program, message, self.colour));
+    }
+
+    /// The same for something that may be wrong.
+    #[cfg(feature = "keyservice")]
+    pub(crate) fn warn(&self, message: &str) {
+        Self::say(&report::warning(self.program, message, self.colour));
+    }
+
+    #[cfg(feature = "keyservice")]
+    fn say(text: &str) {
         // There is nowhere to complain if that fails.
         drop(io::stderr().lock().write_all(text.as_bytes()));
     }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::termios::{QueueSelector, tcflush};
@@ -32,6 +33,8 @@ pub(crate) struct Desk {
     /// Whether to ask before the work.
     prompt: bool,
     verbose: bool,
+    /// Whether whoever looks after the service was warned.
+    warned: AtomicBool,
 }
 
 impl Desk {
@@ -43,6 +46,7 @@ impl Desk {
             online: Mutex::default(),
             prompt: false,
             verbose: false,
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +96,11 @@ impl Desk {
         }
         if result.is_err() {
             self.drop_if(kind, &services);
+        }
+        if let Some(warning) = services.warning()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            self.surroundings.warn(warning);
         }
         result
     }

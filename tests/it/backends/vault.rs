@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::http::{Reply, Server, ask};
+use super::python::{Client, ours};
 use crate::support::{World, wait_until, write_file};
 
 /// The root token of the servers that are started here.
@@ -590,6 +591,25 @@ fn certificates() {
         "{}",
         skipping.stderr
     );
+    let skipping = with("VAULT_SKIP_VERIFY", "1");
+    let (service, place) = ours(&skipping, &["keyservice", "--address", "127.0.0.1:0"]);
+    let mut client = Client::new(place.strip_prefix("tcp://").unwrap());
+    let vault_key = json!({"vault_address": url, "engine_path": "transit", "key_name": "app"});
+    for _ in 0..2 {
+        let key = json!({"vault_key": vault_key});
+        assert!(client.ask("Encrypt", &key, &[7; 32]).is_ok());
+    }
+    drop(service);
+    let logs = std::fs::read_dir(skipping.tmp()).unwrap();
+    let log: String = logs
+        .map(|log| std::fs::read_to_string(log.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(
+        log.matches("warning: VAULT_SKIP_VERIFY").count(),
+        1,
+        "{log}"
+    );
+
     let message = refusal(&with("VAULT_SKIP_VERIFY", "perhaps"));
     assert!(
         message.contains("VAULT_SKIP_VERIFY must be `true` or `false`"),

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
@@ -19,6 +20,7 @@ use super::creation::normal;
 use super::exit::Exit;
 use super::io::{self, Input};
 use super::report::Failure;
+use super::repository::Repository;
 use super::sealed::Source;
 
 /// Directories, for commands that take many files.
@@ -132,11 +134,14 @@ pub(crate) fn files(
 /// All files below a directory that git does not ignore, in order, as paths that begin as `directory` does.
 fn below(context: &Context, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let root = context.resolve(directory);
+    let in_clone = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut walk = WalkBuilder::new(&root);
-    // `.env` is a file like any other, and rules for other programs mean nothing here.
+    // `.env` is a file like any other, rules for other programs mean nothing here, and nor do those above the clone: some
+    // people ignore all of their home.
     walk.hidden(false)
         .ignore(false)
-        .require_git(false)
+        .require_git(in_clone)
+        .parents(in_clone)
         .follow_links(false);
     walk.filter_entry(|entry| entry.file_name() != ".git");
     walk.sort_by_file_path(Ord::cmp);
@@ -149,21 +154,52 @@ fn below(context: &Context, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         if is_file && !is_left_over(entry.file_name()) {
             let inner = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-            let here = directory.components().all(|part| part == Component::CurDir);
-            found.push(if here {
-                inner.to_owned()
-            } else {
-                directory.join(inner)
-            });
+            found.push(inner.to_owned());
         }
     }
+    if in_clone {
+        found.extend(tracked_but_ignored(context, &root));
+    }
+    found.sort_unstable();
+    found.dedup();
+    let here = directory.components().all(|part| part == Component::CurDir);
+    if !here {
+        found = found.iter().map(|inner| directory.join(inner)).collect();
+    }
     Ok(found)
+}
+
+/// The files below `root` that git knows though its rules ignore them: such rules mean nothing to git then. None if git
+/// does not answer.
+fn tracked_but_ignored(context: &Context, root: &Path) -> Vec<PathBuf> {
+    let arguments = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--ignored",
+        "--exclude-standard",
+    ];
+    let repository = Repository::around(context, &root.join("any"));
+    let Ok(listed) = repository.ask(context, &arguments) else {
+        return Vec::new();
+    };
+    let paths = listed
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty());
+    let paths = paths.map(|path| PathBuf::from(OsStr::from_bytes(path)));
+    let is_file = |path: &PathBuf| {
+        let found = root.join(path).symlink_metadata();
+        found.is_ok_and(|found| found.is_file())
+    };
+    paths.filter(is_file).collect()
 }
 
 /// Whether a file is what a run that was killed has left of its work: it stands beside the file that it was made for.
 fn is_left_over(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name.starts_with('.') && name.contains(".sops-rs-")
+    let end = name.rsplit_once(".sops-rs-").map(|(_, end)| end);
+    let random = |end: &str| end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    name.starts_with('.') && end.is_some_and(random)
 }
 
 /// Whether a file is sealed, or was and is damaged: that one must not be passed over without a word.

@@ -57,6 +57,53 @@ fn sealed_tree() -> World {
     world
 }
 
+/// Rules above a clone are none of its own, and what git tracks is not ignored whatever the rules say.
+#[test]
+fn files_are_ignored_as_git_ignores_them() {
+    let world = World::with_identity("alice");
+    world.write(".gitignore", "*\n");
+    let config = format!("creation_rules:\n  - age: {ALICE}\n");
+    world.write("clone/.sops.yaml", config);
+    world.write("clone/.gitignore", "*.env\n");
+    for file in [
+        "a.yaml",
+        ".b.sops-rs-secrets.yaml",
+        "tracked.env",
+        "ignored.env",
+    ] {
+        let file = format!("clone/{file}");
+        world.write(
+            &file,
+            if file.ends_with("env") {
+                "A=x\n"
+            } else {
+                "a: x\n"
+            },
+        );
+        world.ok(["encrypt", "-i", &file]);
+    }
+    let git = |arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        world.prepare(&mut git);
+        let status = git
+            .arg("-C")
+            .arg(world.path("clone"))
+            .args(arguments)
+            .status();
+        assert!(status.expect("git").success());
+    };
+    git(&["init", "-q"]);
+    git(&["add", "-f", "tracked.env"]);
+    let before = world.read("clone/ignored.env");
+    let ran = world.run(["rotate", "-i", "-r", "clone"]);
+    assert!(
+        ran.stderr.contains("3 file(s) have a new data key"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(world.read("clone/ignored.env"), before);
+}
+
 /// All files below the work folder and the one outside, with their bytes.
 fn snapshot(world: &World) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

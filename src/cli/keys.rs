@@ -160,6 +160,6 @@ fn cannot_edit(name: &str, error: &CannotEdit) -> Failure {
         CannotEdit::ByHand => failure.hint(
             "change the config in an editor, then run `sops-rs updatekeys -r .`, and `sops-rs rotate -i -r .` if somebody left",
         ),
-        CannotEdit::Config(_) => failure,
+        CannotEdit::Name | CannotEdit::Config(_) => failure,
     }
 }

@@ -16,7 +16,7 @@ use super::ConfigError;
 use super::field::{Field, TextOrItems};
 
 /// The longest label, in characters: what is longer is a remark.
-const MAX_LABEL: usize = 60;
+pub(super) const MAX_LABEL: usize = 60;
 
 /// Who is called what.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,6 +92,29 @@ impl Names {
         self.map.iter().flat_map(|(_, recipients)| recipients)
     }
 
+    /// The map, in its order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &[Recipient])> {
+        let entries = self.map.iter();
+        entries.map(|(name, recipients)| (name.as_str(), recipients.as_slice()))
+    }
+
+    /// Gives the recipients of a name of the map, which has it afterwards.
+    pub(super) fn set(&mut self, name: &str, recipients: Vec<Recipient>) {
+        match self.map.iter_mut().find(|(known, _)| known == name) {
+            Some((_, found)) => *found = recipients,
+            None => self.map.push((name.to_owned(), recipients)),
+        }
+    }
+
+    /// Takes recipients out of the map, and names that mean nobody then.
+    pub(super) fn retain(&mut self, stays: impl Fn(&Recipient) -> bool) {
+        self.map.retain_mut(|(_, recipients)| {
+            let before = recipients.len();
+            recipients.retain(&stays);
+            before == 0 || !recipients.is_empty()
+        });
+    }
+
     /// What a recipient is called.
     pub(super) fn of(&self, recipient: &Recipient) -> Option<&str> {
         let identity = recipient.identity();
@@ -128,7 +151,7 @@ impl Names {
 }
 
 /// Whether a text can be a name: it must not be taken for a recipient, or for a list of them.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "._-+@ ".contains(c);
     let trimmed = text.trim() == text && text.starts_with(char::is_alphanumeric);
     trimmed && text.chars().all(plain) && Recipient::parse(text).is_err()

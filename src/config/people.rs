@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::edit::splice;
 use crate::recipient::{Recipient, RecipientKind};
 
-use super::{Config, ConfigError, Strictness};
+use super::{Config, ConfigError, Strictness, names};
 
 mod add;
 mod remove;
@@ -48,6 +48,11 @@ pub enum CannotEdit {
         /// Number of the rule, from 1.
         rule: usize,
     },
+    /// The name could be taken for something else.
+    #[error(
+        "a name begins with a letter or digit, has nothing but those, blanks and `._-+@`, at most 60 of them, and is no recipient"
+    )]
+    Name,
     /// It is written in a way that is not edited here.
     #[error("the config is written in a way that has to be changed by hand")]
     ByHand,
@@ -77,23 +82,27 @@ impl Change<'_> {
         group: Option<usize>,
     ) -> Result<String, CannotEdit> {
         let (config, _) = Config::parse(self.text, self.strictness)?;
-        let mut meant = config.all_groups();
+        if !names::is_name(name) || name.chars().count() > names::MAX_LABEL {
+            return Err(CannotEdit::Name);
+        }
+        let recipients = &distinct(recipients);
+        let mut meant = config.clone();
         for &rule in rules {
             let number = config.group_of(rule, group)?;
-            let groups = meant.get_mut(rule - 1).ok_or(CannotEdit::NoRule { rule })?;
-            let group = groups.get_mut(number).ok_or(CannotEdit::ByHand)?;
+            let mut all = meant.creation_rules.iter_mut().flatten();
+            let found = all.nth(rule - 1).ok_or(CannotEdit::NoRule { rule })?;
+            let group = found.groups.get_mut(number).ok_or(CannotEdit::ByHand)?;
             let group = group.as_mut().map_err(|error| error.clone())?;
-            let known: HashSet<_> = group.iter().map(key).collect();
-            group.extend(
-                recipients
-                    .iter()
-                    .filter(|new| !known.contains(&key(new)))
-                    .cloned(),
-            );
+            extend(group, recipients);
+        }
+        if self.strictness == Strictness::Strict {
+            let mut all = meant.names.get(name).unwrap_or_default().to_vec();
+            extend(&mut all, recipients);
+            meant.names.set(name, all);
         }
         let edits = add::edits(self, &config, name, recipients, rules, group)?;
         let text = splice(self.text, &edits).map_err(|_| CannotEdit::ByHand)?;
-        self.checked(text.as_str().to_owned(), &meant)
+        self.checked(text.as_str().to_owned(), meant)
     }
 
     /// The config without `gone`: out of all rules, lists of anchors, and the `recipients` map.
@@ -102,32 +111,39 @@ impl Change<'_> {
     /// [`CannotEdit`]; nothing is changed by half.
     pub fn remove(self, gone: &[Recipient]) -> Result<String, CannotEdit> {
         let (config, _) = Config::parse(self.text, self.strictness)?;
-        let mut meant = config.all_groups();
+        let mut meant = config.clone();
         let gone: HashSet<_> = gone.iter().map(key).collect();
-        for (groups, rule) in meant.iter_mut().zip(1..) {
-            for group in groups.iter_mut().filter_map(|group| group.as_mut().ok()) {
+        let stays = |recipient: &Recipient| !gone.contains(&key(recipient));
+        for (found, rule) in meant.creation_rules.iter_mut().flatten().zip(1..) {
+            for group in found
+                .groups
+                .iter_mut()
+                .filter_map(|group| group.as_mut().ok())
+            {
                 let before = group.len();
-                group.retain(|recipient| !gone.contains(&key(recipient)));
+                group.retain(stays);
                 if group.is_empty() && before > 0 {
                     return Err(CannotEdit::NobodyLeft { rule });
                 }
             }
         }
+        let destinations = meant.destination_rules.iter_mut();
+        let again = destinations.filter_map(|rule| rule.recreation_rule.as_mut());
+        for group in again.flat_map(|rule| rule.groups.iter_mut().flatten()) {
+            group.retain(stays);
+        }
+        meant.names.retain(stays);
         let edits = remove::edits(self, &config, &gone)?;
         let text = splice(self.text, &edits).map_err(|_| CannotEdit::ByHand)?;
-        self.checked(text.as_str().to_owned(), &meant)
+        self.checked(text.as_str().to_owned(), meant)
     }
 
-    /// The text, if it means what was meant.
-    fn checked(
-        self,
-        text: String,
-        meant: &[Vec<super::keys::Group>],
-    ) -> Result<String, CannotEdit> {
+    /// The text, if it means what was meant, in everything that a config says.
+    fn checked(self, text: String, meant: Config) -> Result<String, CannotEdit> {
         let Ok((config, _)) = Config::parse(&text, self.strictness) else {
             return Err(CannotEdit::ByHand);
         };
-        let same = sets(&config.all_groups()) == sets(meant);
+        let same = meaning(config) == meaning(meant);
         same.then_some(text).ok_or(CannotEdit::ByHand)
     }
 }
@@ -139,10 +155,14 @@ impl Config {
         self.creation_rules.as_ref().map_or(0, Vec::len)
     }
 
-    /// The groups of all rules.
-    fn all_groups(&self) -> Vec<Vec<super::keys::Group>> {
-        let rules = self.creation_rules.iter().flatten();
-        rules.map(|rule| rule.groups.clone()).collect()
+    /// The group `index` (from 0) of a rule (from 1).
+    fn group(&self, rule: usize, index: usize) -> Option<&super::keys::Group> {
+        let rule = self
+            .creation_rules
+            .iter()
+            .flatten()
+            .nth(rule.checked_sub(1)?)?;
+        rule.groups.get(index)
     }
 
     /// Which group of a rule (from 1) is meant by `group` (from 1): its index, from 0.
@@ -166,22 +186,45 @@ fn key(recipient: &Recipient) -> Key {
     (recipient.kind(), recipient.identity())
 }
 
-/// The recipients of each group in one order; the order in which they are written does not matter (spec 9.8).
-fn sets(rules: &[Vec<super::keys::Group>]) -> Vec<Vec<Option<Vec<String>>>> {
-    let set = |group: &super::keys::Group| {
-        let mut identities: Vec<String> = group
-            .as_ref()
-            .ok()?
-            .iter()
-            .map(Recipient::identity)
-            .collect();
-        identities.sort_unstable();
-        Some(identities)
+/// Each recipient once.
+fn distinct(recipients: &[Recipient]) -> Vec<Recipient> {
+    let mut found = Vec::new();
+    extend(&mut found, recipients);
+    found
+}
+
+/// Adds those who are not there yet.
+fn extend(group: &mut Vec<Recipient>, recipients: &[Recipient]) {
+    let mut known: HashSet<_> = group.iter().map(key).collect();
+    let new = recipients.iter().filter(|new| known.insert(key(new)));
+    group.extend(new.cloned());
+}
+
+/// Recipients by name.
+type ByName = Vec<(String, Vec<Key>)>;
+
+/// What a config says, comparable: who is in each group and has which name, and all the rest. The order in which recipients
+/// are written does not matter (spec 9.8).
+fn meaning(mut config: Config) -> (Config, Vec<Vec<Key>>, ByName) {
+    let keys = |recipients: &[Recipient]| {
+        let mut keys: Vec<Key> = recipients.iter().map(key).collect();
+        keys.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+        keys
     };
-    rules
-        .iter()
-        .map(|groups| groups.iter().map(set).collect())
-        .collect()
+    let destinations = config.destination_rules.iter_mut();
+    let again = destinations.filter_map(|rule| rule.recreation_rule.as_mut());
+    let rules = config.creation_rules.iter_mut().flatten().chain(again);
+    let mut groups = Vec::new();
+    for group in rules.flat_map(|rule| rule.groups.iter_mut()) {
+        let found = std::mem::replace(group, Ok(Vec::new()));
+        groups.push(keys(&found.unwrap_or_default()));
+    }
+    let names = std::mem::take(&mut config.names);
+    let names = names
+        .entries()
+        .map(|(name, all)| (name.to_owned(), keys(all)));
+    let names = names.collect();
+    (config, groups, names)
 }
 
 #[cfg(test)]

@@ -240,6 +240,28 @@ fn whoever_leaves_gets_no_new_key_and_what_they_could_read_is_listed() {
     );
 }
 
+/// The same key may stand in a file with another remark behind it, or with none.
+#[test]
+fn an_ssh_key_leaves_with_every_remark() {
+    let world = tree(&ours(), ".sops-rs.yaml");
+    let ssh = ssh();
+    let bare: Vec<&str> = ssh.split_whitespace().take(2).collect();
+    let bare = bare.join(" ");
+    let remark = format!("{bare} old laptop");
+    world.ok(["rotate", "-i", "--add-age", &remark, "prod/db.yaml"]);
+    world.ok(["keys", "add", "dan", &bare, "--rule", "2", "--yes"]);
+    let ran = world.run(["keys", "remove", "dan", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&bare),
+        "who goes is shown: {}",
+        ran.stderr
+    );
+    for file in ["prod/db.yaml", "test/db.json"] {
+        assert!(!world.read(file).contains(&bare), "{file}");
+    }
+}
+
 #[test]
 fn nothing_is_done_without_an_answer_or_with_nobody_left() {
     let world = tree(&ours(), ".sops-rs.yaml");

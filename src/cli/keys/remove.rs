@@ -82,7 +82,7 @@ pub(crate) fn run(
         context.note("nobody to remove: neither the config nor a file names them");
         return Ok(Exit::Success);
     }
-    show(context, &home, arguments, new != text, &planned)?;
+    show(context, &home, arguments, &gone, new != text, &planned)?;
     if !arguments.yes && !agree(context)? {
         context.note("nothing was changed");
         return Ok(Exit::Success);
@@ -179,9 +179,18 @@ fn plan(
     }))
 }
 
-/// A key of AWS is meant with every context and profile: who leaves leaves in all of them.
+/// A key of AWS is meant with every context and profile, and an SSH key with every remark behind it: who leaves leaves in
+/// all of them.
 fn is_meant(gone: &Recipient, recipient: &Recipient) -> bool {
+    let ssh_key = |recipient: &Recipient| match recipient {
+        Recipient::Age { recipient } if recipient.starts_with("ssh-") => {
+            let words: Vec<String> = recipient.split_whitespace().map(str::to_owned).collect();
+            words.get(..2).map(<[String]>::to_vec)
+        }
+        _ => None,
+    };
     match (gone, recipient) {
+        _ if ssh_key(gone).is_some() => ssh_key(gone) == ssh_key(recipient),
         (Recipient::Kms { arn, .. }, Recipient::Kms { arn: other, .. }) => arn == other,
         _ => same(gone, recipient),
     }
@@ -192,6 +201,7 @@ fn show(
     context: &mut Context,
     home: &Home,
     arguments: &Remove,
+    gone: &[Recipient],
     config: bool,
     planned: &[Planned],
 ) -> Result<(), Failure> {
@@ -205,6 +215,9 @@ fn show(
             String::new()
         }
     ));
+    for recipient in gone {
+        context.note(&format!("that is `{}`", recipient.identity()));
+    }
     if planned.is_empty() {
         return Ok(());
     }

@@ -33,9 +33,8 @@ pub(super) fn edits(
         let node = rule.checked_sub(1).and_then(|index| nodes.get(index));
         let node = yaml.resolved(*node.ok_or(CannotEdit::NoRule { rule })?);
         let index = config.group_of(rule, group)?;
-        let groups = config.all_groups();
-        let there = groups.get(rule - 1).and_then(|groups| groups.get(index));
-        let there = there.ok_or(CannotEdit::ByHand)?.clone()?;
+        let there = config.group(rule, index).ok_or(CannotEdit::ByHand)?;
+        let there = there.as_ref().map_err(|error| error.clone())?;
         let there: HashSet<_> = there.iter().map(key).collect();
         let new: Vec<&Recipient> = recipients
             .iter()

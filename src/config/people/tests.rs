@@ -309,7 +309,9 @@ fn adding_and_removing_gives_the_text_back() {
             let added = change.add("carol", &carol, &[1], None).unwrap();
             let (config, _) = Config::parse(&added, change.strictness).unwrap();
             assert!(
-                config.all_groups()[0][0]
+                config
+                    .group(1, 0)
+                    .unwrap()
                     .as_ref()
                     .unwrap()
                     .contains(&carol[0])
@@ -321,6 +323,26 @@ fn adding_and_removing_gives_the_text_back() {
             .remove(&carol)
             .unwrap();
             assert_eq!(back.trim_end(), text.trim_end(), "{added}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_added_once() {
+    let twice = recipients(&["age1carol", "age1carol"]);
+    for change in [ours(LISTS), theirs(LISTS)] {
+        let once = add(change, &[1]);
+        assert_eq!(change.add("carol", &twice, &[1], None).unwrap(), once);
+    }
+}
+
+#[test]
+fn what_could_be_taken_for_something_else_is_no_name() {
+    let long = "a".repeat(61);
+    for name in ["", "a, b", "a\n    pgp: x", "age1x", "#a", long.as_str()] {
+        for change in [ours(LISTS), theirs(LISTS)] {
+            let added = change.add(name, &recipients(&["age1carol"]), &[1], None);
+            assert_eq!(added, Err(CannotEdit::Name), "{name}");
         }
     }
 }

@@ -166,6 +166,22 @@ fn a_config_that_sops_reads_gets_nothing_that_sops_does_not_know() {
 }
 
 #[test]
+fn a_name_that_is_lost_is_said_to_be() {
+    let config = format!("creation_rules:\n  - age: {ALICE}\n");
+    let world = tree(&config, ".sops.yaml");
+    let ran = world.run(["keys", "add", "bob", BOB, "--yes"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no place for the name `bob`"),
+        "{}",
+        ran.stderr
+    );
+    world.fails(1, ["keys", "remove", "bob", "--yes"]);
+    world.ok(["keys", "remove", BOB, "--yes"]);
+    assert_eq!(world.read(".sops.yaml"), config);
+}
+
+#[test]
 fn ssh_keys_come_from_standard_input() {
     let world = tree(&ours(), ".sops-rs.yaml");
     let keys = format!("ecdsa-sha2-nistp256 AAAAE2VjZHNh bob@old\n\n{}\n", ssh());

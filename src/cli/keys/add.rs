@@ -123,6 +123,11 @@ pub(crate) fn run(
         |own, plan| give(own, arguments, config, plan),
     );
     many::settle(context, &names, outcomes, "changed")?;
+    if home.config(context)?.called(&name).is_empty() {
+        context.note(&format!(
+            "the config has no place for the name `{name}`: it lists recipients in one text; to take them out, name the recipients"
+        ));
+    }
     context.note(&format!("`{name}` can open {} more file(s)", planned.len()));
     Ok(Exit::Success)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use sops_rs::config::{Config, ConfigError, Matched, Strictness};
-use sops_rs::recipient::Recipient;
+use sops_rs::recipient::{Recipient, RecipientKind};
 
 use crate::cli::context::Context;
 use crate::cli::creation::{bad_config, find, load, normal, relative, shown};
@@ -15,6 +15,10 @@ pub(super) struct Roster<'a> {
     /// The config that was named with `--config`.
     named: Option<&'a Path>,
     configs: HashMap<PathBuf, Config>,
+    /// Which config governs a folder.
+    places: HashMap<PathBuf, Option<(PathBuf, Strictness)>>,
+    /// What recipients are called, by config: a file has as many as people, and so has the config.
+    names: HashMap<PathBuf, HashMap<(RecipientKind, String), Option<String>>>,
 }
 
 impl<'a> Roster<'a> {
@@ -22,12 +26,17 @@ impl<'a> Roster<'a> {
         Self {
             named,
             configs: HashMap::new(),
+            places: HashMap::new(),
+            names: HashMap::new(),
         }
     }
 
     /// The path of the config that governs a file, and how it is read; `None` if there is none.
-    pub(super) fn path(&self, context: &Context, file: &Path) -> Option<(PathBuf, Strictness)> {
-        find(context, self.named, &normal(&context.resolve(file)))
+    fn path(&mut self, context: &Context, file: &Path) -> Option<(PathBuf, Strictness)> {
+        let file = normal(&context.resolve(file));
+        let folder = file.parent().unwrap_or(&file).to_owned();
+        let found = || find(context, self.named, &file);
+        self.places.entry(folder).or_insert_with(found).clone()
     }
 
     /// The config that governs a file.
@@ -83,7 +92,17 @@ impl<'a> Roster<'a> {
         file: &Path,
         recipient: &Recipient,
     ) -> Result<Option<String>, Failure> {
+        let Some((path, _)) = self.path(context, file) else {
+            return Ok(None);
+        };
+        let key = (recipient.kind(), recipient.identity());
+        if let Some(name) = self.names.get(&path).and_then(|names| names.get(&key)) {
+            return Ok(name.clone());
+        }
         let config = self.config(context, file)?;
-        Ok(config.and_then(|config| config.name_of(recipient).map(str::to_owned)))
+        let name = config.and_then(|config| config.name_of(recipient).map(str::to_owned));
+        let names = self.names.entry(path).or_default();
+        names.insert(key, name.clone());
+        Ok(name)
     }
 }

@@ -67,6 +67,10 @@ impl Change {
 #[must_use]
 pub fn same(one: &Recipient, other: &Recipient) -> bool {
     match one {
+        // The most common by far, and compared most often.
+        Recipient::Age { recipient } => {
+            matches!(other, Recipient::Age { recipient: other } if recipient == other)
+        }
         Recipient::AzureKv {
             vault_url,
             name,

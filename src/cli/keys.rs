@@ -93,21 +93,20 @@ impl Home {
         load(context, &self.path, self.strictness)
     }
 
-    /// All sealed files in its folder and below, but those that another config governs.
-    fn files(&self, context: &mut Context) -> Result<Vec<PathBuf>, Failure> {
+    /// All sealed files in its folder and below: those that it governs, and those of other configs.
+    fn files(&self, context: &mut Context) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let folder = match folder.strip_prefix(context.working_dir()) {
             Ok(below) if below.as_os_str().is_empty() => PathBuf::from("."),
             Ok(below) => below.to_owned(),
             Err(_) => folder.to_owned(),
         };
-        let mut files = tree::files(context, &[folder], true, tree::is_sealed)?;
-        let is_own = |context: &Context, file: &Path| {
+        let files = tree::files(context, &[folder], true, tree::is_sealed)?;
+        let is_own = |file: &PathBuf| {
             let governed = find(context, None, &normal(&context.resolve(file)));
             governed.is_none_or(|(path, _)| path == self.path || !path.starts_with(self.folder()))
         };
-        files.retain(|file| is_own(context, file));
-        Ok(files)
+        Ok(files.into_iter().partition(is_own))
     }
 
     fn folder(&self) -> &Path {

@@ -187,8 +187,10 @@ pub(crate) fn run(
             ));
         }
     }
-    if files.len() != 1 {
-        context.note(&format!("{} file(s) have a new data key", files.len()));
+    match files.len() {
+        0 => context.note("there is no sealed file"),
+        1 => {}
+        number => context.note(&format!("{number} file(s) have a new data key")),
     }
     Ok(Exit::Success)
 }

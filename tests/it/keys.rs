@@ -369,8 +369,11 @@ fn files_of_another_config_are_left_alone() {
     world.ok(["encrypt", "-i", "other/x.yaml"]);
     let before = world.read("other/x.yaml");
     world.ok(["keys", "add", "bob", BOB, "-y"]);
-    world.ok(["keys", "remove", "bob", "-y"]);
+    let ran = world.run(["keys", "remove", "bob", "-y"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(world.read("other/x.yaml"), before);
+    let said = "1 file(s) that they can open are left as they are, since `other/.sops-rs.yaml`";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
 }
 
 /// Waits until some of the files are done, then kills the program with no warning.

@@ -88,7 +88,7 @@ pub(crate) fn run(
 
     let mut roster = Roster::new(config);
     let mut planned = Vec::new();
-    for path in home.files(context)? {
+    for path in home.files(context)?.0 {
         let Some(rule) = roster.rule(context, &path)? else {
             continue;
         };

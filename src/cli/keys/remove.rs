@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::{Home, agree, cannot_edit};
 use crate::cli::args::IdentityArgs;
 use crate::cli::context::Context;
+use crate::cli::creation::{find, normal, shown};
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Privacy};
 use crate::cli::many;
@@ -75,9 +76,11 @@ pub(crate) fn run(
     .remove(&gone)
     .map_err(|error| cannot_edit(&home.name, &error))?;
     let mut planned = Vec::new();
-    for path in home.files(context)? {
+    let (own, others) = home.files(context)?;
+    for path in own {
         planned.extend(plan(context, &path, &gone)?);
     }
+    warn_of_others(context, &others, &gone);
     if new == text && planned.is_empty() {
         context.note("nobody to remove: neither the config nor a file names them");
         return Ok(Exit::Success);
@@ -143,6 +146,26 @@ fn people(context: &mut Context, home: &Home, names: &[String]) -> Result<Vec<Re
     let also: Vec<Recipient> = also.cloned().collect();
     gone.extend(also);
     Ok(gone)
+}
+
+/// Tells of files that they can open and that another config governs: these are left as they are.
+fn warn_of_others(context: &mut Context, files: &[PathBuf], gone: &[Recipient]) {
+    let mut configs: BTreeMap<String, usize> = BTreeMap::new();
+    for path in files {
+        let opens = super::metadata(context, path).is_ok_and(|metadata| {
+            let mut all = metadata.keys();
+            all.any(|key| gone.iter().any(|gone| is_meant(gone, &key.recipient)))
+        });
+        let found = find(context, None, &normal(&context.resolve(path)));
+        if let Some((config, _)) = found.filter(|_| opens) {
+            *configs.entry(shown(context, &config)).or_default() += 1;
+        }
+    }
+    for (config, count) in configs {
+        context.warn(&format!(
+            "{count} file(s) that they can open are left as they are, since `{config}` governs them: run the same command there"
+        ));
+    }
 }
 
 /// What has to be done to a file; `None` if none of them can open it.

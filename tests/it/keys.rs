@@ -182,6 +182,20 @@ fn a_name_that_is_lost_is_said_to_be() {
 }
 
 #[test]
+fn nobody_joins_a_config_without_rules() {
+    let world = World::with_identity("alice");
+    for (name, text) in [
+        (".sops.yaml", "creation_rules: []\n"),
+        (".sops-rs.yaml", "stores:\n  yaml:\n    indent: 2\n"),
+    ] {
+        world.write(name, text);
+        let message = world.fails(1, ["keys", "add", "bob", BOB, "--yes"]);
+        assert!(message.contains("no creation rules"), "{message}");
+        assert_eq!(world.read(name), text);
+    }
+}
+
+#[test]
 fn ssh_keys_come_from_standard_input() {
     let world = tree(&ours(), ".sops-rs.yaml");
     let keys = format!("ecdsa-sha2-nistp256 AAAAE2VjZHNh bob@old\n\n{}\n", ssh());

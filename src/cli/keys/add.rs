@@ -79,6 +79,14 @@ pub(crate) fn run(
     } else {
         arguments.rules.clone()
     };
+    if rules.is_empty() {
+        let message = format!(
+            "`{}` has no creation rules that could name anybody",
+            home.name
+        );
+        return Err(Failure::new(Exit::Failed, message)
+            .hint("add one with `path_regex` and a first recipient, such as your own"));
+    }
     let new = Change {
         text: &text,
         strictness: home.strictness,
@@ -125,7 +133,7 @@ pub(crate) fn run(
     many::settle(context, &names, outcomes, "changed")?;
     if home.config(context)?.called(&name).is_empty() {
         context.note(&format!(
-            "the config has no place for the name `{name}`: it lists recipients in one text; to take them out, name the recipients"
+            "the config has no place for the name `{name}`, since no recipient has a line of its own; to take them out, name the recipients"
         ));
     }
     context.note(&format!("`{name}` can open {} more file(s)", planned.len()));

@@ -202,15 +202,6 @@ fn is_left_over(name: &OsStr) -> bool {
     name.starts_with('.') && end.is_some_and(random)
 }
 
-/// Whether a file is sealed, or was and is damaged: that one must not be passed over without a word.
-pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
-    let Ok(bytes) = io::read(context, &Input::File(path.to_owned())) else {
-        // Whoever works on it will say why.
-        return true;
-    };
-    holds_sealed(path, &bytes)
-}
-
 /// The keys of a file that a plugin of age may have to unwrap. Most files have none, and are not scanned.
 pub(crate) fn plugin_keys(context: &mut Context, path: &Path) -> Vec<WrappedKey> {
     let Ok(bytes) = io::read(context, &Input::File(path.to_owned())) else {
@@ -244,19 +235,42 @@ fn names_plugin(bytes: &[u8]) -> bool {
     })
 }
 
-fn holds_sealed(path: &Path, bytes: &Zeroizing<Vec<u8>>) -> bool {
-    let has = |mark: &[u8]| memchr::memmem::find(bytes, mark).is_some();
+/// Whether a file is sealed, or was and is damaged: that one must not be passed over without a word. Nor is one that is
+/// sealed in a format that its name does not say, but it cannot be worked on along with others.
+pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
+    let Ok(bytes) = io::read(context, &Input::File(path.to_owned())) else {
+        // Whoever works on it will say why.
+        return true;
+    };
+    let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
     if !has(b"sops") || !has(b"ENC[AES256_GCM,") {
         return false;
     }
+    let format = Format::of_path(&path.to_string_lossy());
+    match holds_metadata(format, &bytes) {
+        Some(sealed) => return sealed,
+        None if format != Format::Binary => return true,
+        None => {}
+    }
+    // What is no JSON is no envelope, but perhaps a text about sealed files, or a file whose name does not say what it is.
+    let others = [Format::Yaml, Format::Dotenv, Format::Ini];
+    let is = |format: &Format| holds_metadata(*format, &bytes) == Some(true);
+    if let Some(format) = others.iter().find(|format| is(format)) {
+        let (name, format) = (path.display(), format.name());
+        context.warn(&format!(
+            "`{name}` is left out: it is sealed as {format}, which its name does not say; name the file, and `--input-type {format}`"
+        ));
+    }
+    false
+}
+
+/// Whether a file of this format has metadata; `None` if it cannot be read.
+fn holds_metadata(format: Format, bytes: &Zeroizing<Vec<u8>>) -> Option<bool> {
     let source = Source {
         name: String::new(),
-        format: Format::of_path(&path.to_string_lossy()),
+        format,
         bytes: bytes.clone(),
     };
-    match source.document(Exit::Failed) {
-        Ok(document) => !document.metadata().is_empty(),
-        // What is no JSON is no envelope, but perhaps a text about sealed files.
-        Err(_) => source.format != Format::Binary,
-    }
+    let document = source.document(Exit::Failed).ok()?;
+    Some(!document.metadata().is_empty())
 }

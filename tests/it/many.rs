@@ -104,6 +104,24 @@ fn files_are_ignored_as_git_ignores_them() {
     assert_eq!(world.read("clone/ignored.env"), before);
 }
 
+#[test]
+fn a_file_whose_name_does_not_say_what_it_is_is_not_passed_over_in_silence() {
+    let world = World::with_identity("alice");
+    world.write(".sops.yaml", format!("creation_rules:\n  - age: {ALICE}\n"));
+    for (name, format, text) in [
+        ("a.conf", "yaml", "a: x\n"),
+        ("b", "dotenv", "A=x\n"),
+        ("c.cfg", "ini", "[s]\na = x\n"),
+    ] {
+        world.write(name, text);
+        world.ok(["encrypt", "-i", "--input-type", format, name]);
+        let ran = world.run(["updatekeys", "-r", "--check", "."]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let said = format!("`{name}` is left out: it is sealed as {format}");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
+}
+
 /// All files below the work folder and the one outside, with their bytes.
 fn snapshot(world: &World) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Writing a new person into a config.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::config::{Config, Strictness};
 use crate::edit::Edit;
@@ -159,10 +159,19 @@ impl Adding<'_> {
         by_name: bool,
     ) -> Result<(), CannotEdit> {
         if !by_name {
+            // A field that has to be made is made once.
+            let mut made: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for recipient in new {
                 let field = field_of(recipient.kind(), grouped)?;
-                let text = scalar(&recipient.identity());
-                self.in_field(rule, field, &text, Some(name))?;
+                if self.yaml.field(rule, field).is_some() {
+                    let text = scalar(&recipient.identity());
+                    self.in_field(rule, field, &text, Some(name))?;
+                } else {
+                    made.entry(field).or_default().push(recipient.identity());
+                }
+            }
+            for (field, recipients) in made {
+                self.in_field(rule, field, &scalar(&recipients.join(",")), Some(name))?;
             }
             return Ok(());
         }

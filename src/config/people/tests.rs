@@ -346,3 +346,19 @@ fn what_could_be_taken_for_something_else_is_no_name() {
         }
     }
 }
+
+#[test]
+fn several_keys_make_one_field_of_each_kind() {
+    let text = "creation_rules:\n  - kms: arn:aws:kms:eu-west-1:1:key/x\n    encrypted_regex: ^x\n";
+    let all = recipients(&[
+        "age1carol",
+        "age1other",
+        "85D77543B3D624B63CEA9E6DBC17301B491B3F21",
+    ]);
+    assert_eq!(
+        theirs(text).add("carol", &all, &[1], None).unwrap(),
+        format!(
+            "{text}    age: 'age1carol,age1other' # carol\n    pgp: '85D77543B3D624B63CEA9E6DBC17301B491B3F21' # carol\n"
+        )
+    );
+}

@@ -57,7 +57,7 @@ use std::process::ExitCode;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use args::AnywhereArgs;
 use context::Context;
@@ -79,6 +79,13 @@ const SOPS_VERSION: &str = "3.13.2";
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// What may stand before any verb.
+#[derive(Args, Debug)]
+struct CommonArgs {
     /// Config file with the rules; the default is the nearest `.sops-rs.yaml` or `.sops.yaml`
     #[arg(long, value_name = "FILE", global = true)]
     #[arg(env = "SOPS_CONFIG", hide_env_values = true)]
@@ -92,6 +99,43 @@ struct Cli {
     /// Print the version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// The same command line for `git` alone: git runs two of its verbs for every version of a file, and all other verbs with
+/// their options would cost more than the work.
+#[derive(Parser, Debug)]
+#[command(
+    name = "sops-rs",
+    version,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+struct GitCli {
+    #[command(subcommand)]
+    verb: GitVerb,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum GitVerb {
+    Git(git::Git),
+}
+
+/// What was typed. Whatever is wrong with it is said of the whole command line.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let is = |index: usize, words: &[&str]| {
+        let found = arguments.get(index).and_then(|argument| argument.to_str());
+        found.is_some_and(|found| words.contains(&found))
+    };
+    if is(1, &["git"]) && is(2, &["textconv", "merge-driver"]) {
+        if let Ok(GitCli { verb, common }) = GitCli::try_parse_from(&arguments) {
+            let GitVerb::Git(git) = verb;
+            let verb = Verb::Git(git);
+            return Ok(Cli { verb, common });
+        }
+    }
+    Cli::try_parse_from(arguments)
 }
 
 #[derive(Subcommand, Debug)]
@@ -140,7 +184,7 @@ fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
     let deceiving = arguments
         .iter()
         .any(|argument| matches!(escaped(&argument.to_string_lossy()), Cow::Owned(_)));
-    let outcome = match Cli::try_parse_from(arguments) {
+    let outcome = match parse(arguments) {
         Ok(cli) => dispatch(context, cli),
         Err(error) => answer(context, &error, deceiving),
     };
@@ -151,14 +195,20 @@ fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
 }
 
 fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
-    let config = cli.config.as_deref();
+    let config = cli.common.config.as_deref();
     match cli.verb {
         Verb::Init(arguments) => init::run(context, &arguments, config),
-        Verb::Encrypt(arguments) => {
-            encrypt::run(context, &arguments.with_earlier(cli.anywhere), config)
-        }
+        Verb::Encrypt(arguments) => encrypt::run(
+            context,
+            &arguments.with_earlier(cli.common.anywhere),
+            config,
+        ),
         Verb::Decrypt(arguments) => decrypt::run(context, &arguments),
-        Verb::Edit(arguments) => edit::run(context, &arguments.with_earlier(cli.anywhere), config),
+        Verb::Edit(arguments) => edit::run(
+            context,
+            &arguments.with_earlier(cli.common.anywhere),
+            config,
+        ),
         Verb::Rotate(arguments) => rotate::run(context, &arguments, config),
         Verb::Updatekeys(arguments) => updatekeys::run(context, &arguments, config),
         Verb::Groups(arguments) => groups::run(context, &arguments, config),

@@ -70,6 +70,18 @@ impl<'a> Sealed<'a> {
             Err(_) if source.format == Format::Binary => return Err(not_an_envelope(name)),
             document => document?,
         };
+        Self::of(context, name, document)
+    }
+
+    /// The same for a file that was scanned.
+    ///
+    /// # Errors
+    /// [`Exit::Failed`] if it has no metadata, or the metadata is wrong.
+    pub(crate) fn of(
+        context: &mut Context,
+        name: &'a str,
+        document: Document<'a>,
+    ) -> Result<Self, Failure> {
         let metadata = match Metadata::of(&document) {
             Ok(Some(metadata)) => metadata,
             Ok(None) => return Err(not_sealed(name)),

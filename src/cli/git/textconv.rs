@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::metadata::Metadata;
 use sops_rs::ops::decrypt::Opening;
@@ -52,11 +53,12 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
         bytes,
     };
     // A file in the history may have been plain, or have conflict markers.
-    if !source.is_sealed() {
+    let document = source.document(Exit::Failed).ok();
+    let Some(document) = document.filter(|document| !document.metadata().is_empty()) else {
         context.print(&source.bytes)?;
         return Ok(Exit::Success);
-    }
-    match shown(context, arguments, &source) {
+    };
+    match shown(context, arguments, &source, document) {
         Ok(text) => context.print(&text)?,
         Err(failure) => {
             // The name is that of a temporary file, another one at each call.
@@ -80,8 +82,9 @@ fn shown(
     context: &mut Context,
     arguments: &Textconv,
     source: &Source,
+    document: Document<'_>,
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
-    let sealed = Sealed::parse(context, source)?;
+    let sealed = Sealed::of(context, &source.name, document)?;
     let key = sealed.data_key(context, &arguments.identity)?;
     let mut text = if is_masked(context, arguments) {
         let masked = mask(&sealed.document, &key);

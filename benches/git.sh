@@ -14,11 +14,19 @@ git config --global user.email bench@example.com
 git config --global init.defaultBranch main
 git config --global gc.auto 0
 
-seconds() {
+once() {
   begin=$(date +%s%N)
   "$@" > /dev/null 2>&1
   end=$(date +%s%N)
-  echo "$(( (end - begin) / 1000000 ))" | awk '{ printf "%.2f s", $1 / 1000 }'
+  echo "$(( (end - begin) / 1000000 ))"
+}
+
+shown() {
+  sort -n | head -1 | awk '{ printf "%.2f s", $1 / 1000 }'
+}
+
+seconds() { # the best of three
+  { once "$@"; once "$@"; once "$@"; } | shown
 }
 
 repository() {
@@ -83,6 +91,6 @@ git checkout -q main
 for file in secrets/*.yaml; do SOPS_EDITOR="sed -i s/^key9:.*/key9:\ ours/" sops-rs edit "$file"; done
 sed -i 's/^key9:.*/key9: ours/' p/*.yaml
 git commit -qam "both"
-echo "git merge, 200 files:        sops-rs $(seconds git merge -m merged topic)   plain text $(seconds git merge -m merged plain)"
+echo "git merge, 200 files:        sops-rs $(once git merge -m merged topic | shown)   plain text $(once git merge -m merged plain | shown)"
 test -z "$(git status --porcelain)"
 for file in secrets/*.yaml; do sops-rs decrypt "$file" | grep -q 'key3: theirs' && sops-rs decrypt "$file" | grep -q 'key9: ours'; done

@@ -128,12 +128,12 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
         let found = arguments.get(index).and_then(|argument| argument.to_str());
         found.is_some_and(|found| words.contains(&found))
     };
-    if is(1, &["git"]) && is(2, &["textconv", "merge-driver"]) {
-        if let Ok(GitCli { verb, common }) = GitCli::try_parse_from(&arguments) {
-            let GitVerb::Git(git) = verb;
-            let verb = Verb::Git(git);
-            return Ok(Cli { verb, common });
-        }
+    let is_callback = is(1, &["git"]) && is(2, &["textconv", "merge-driver"]);
+    let alone = is_callback.then(|| GitCli::try_parse_from(&arguments));
+    if let Some(Ok(GitCli { verb, common })) = alone {
+        let GitVerb::Git(git) = verb;
+        let verb = Verb::Git(git);
+        return Ok(Cli { verb, common });
     }
     Cli::try_parse_from(arguments)
 }

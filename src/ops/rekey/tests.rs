@@ -218,10 +218,10 @@ fn mask(format: Format, text: &str, all: bool) -> String {
     let metadata = metadata(&document);
     // Wrapped keys differ in length: age adds a stanza that means nothing.
     let mut text = text.to_owned();
-    while let Some(begin) = text.find("-----BEGIN ") {
-        let end = text[begin..].find("-----END ").expect("an end") + begin + "-----END ".len();
-        let end = text[end..].find("-----").expect("an end") + end + "-----".len();
-        text.replace_range(begin..end, "KEY");
+    while let Some((before, rest)) = text.split_once("-----BEGIN ") {
+        let (_, end) = rest.split_once("-----END ").expect("an end");
+        let (_, after) = end.split_once("-----").expect("an end");
+        text = format!("{before}KEY{after}");
     }
     if !all {
         return text;

@@ -5,8 +5,10 @@ set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ -z "${SOPS_RS:-}" ]; then
-  cargo build --quiet --manifest-path "$here/Cargo.toml"
-  SOPS_RS=$here/target/debug/sops-rs
+  # For keys of age alone, which is all that the tour needs: the clients of cloud services take minutes to compile.
+  echo "Building sops-rs, which takes a minute or two the first time."
+  cargo build --quiet --manifest-path "$here/Cargo.toml" --no-default-features --features cli --target-dir "$here/target/tour"
+  SOPS_RS=$here/target/tour/debug/sops-rs
 fi
 
 tour=$(mktemp -d)
@@ -16,7 +18,7 @@ mkdir "$HOME" "$tour/repository" "$tour/bin"
 ln -s "$SOPS_RS" "$tour/bin/sops-rs"
 PATH=$tour/bin:$PATH
 export HOME PATH
-unset XDG_CONFIG_HOME SOPS_AGE_KEY SOPS_AGE_KEY_FILE SOPS_AGE_KEY_CMD SOPS_CONFIG SOPS_AGE_RECIPIENTS 2>/dev/null || true
+unset XDG_CONFIG_HOME SOPS_AGE_KEY SOPS_AGE_KEY_FILE SOPS_AGE_KEY_CMD SOPS_CONFIG SOPS_AGE_RECIPIENTS SOPS_KEYSERVICE SOPS_ENABLE_LOCAL_KEYSERVICE SOPS_RS_AGENT 2>/dev/null || true
 cd "$tour/repository"
 
 step() {

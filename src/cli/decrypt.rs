@@ -75,16 +75,11 @@ fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure>
     let recursive = arguments.tree.recursive;
     let files = tree::files(context, &many.paths, recursive, tree::is_sealed)?;
     let name = |path: &PathBuf| path.display().to_string();
-    many::announce(
-        context,
-        &arguments.identity.services,
-        files.iter().map(PathBuf::as_path),
-    );
-    let outcomes = many::each(
+    let outcomes = many::open_each(
         context,
         &arguments.identity.services,
         &files,
-        name,
+        |path| path.as_path(),
         |own, path| {
             let input = many.input(path);
             let target = match &arguments.output_dir {

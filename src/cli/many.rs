@@ -19,9 +19,25 @@ use super::tree;
 /// than any of them bears.
 const AT_A_TIME: usize = 32;
 
+/// [`each`] for work that opens a file: the key services are told of all keys first. An item is known by the path of its
+/// file.
+pub(crate) fn open_each<T: Sync, R: Send>(
+    context: &mut Context,
+    services: &KeyServiceArgs,
+    items: &[T],
+    path: impl Fn(&T) -> &Path,
+    work: impl Fn(&mut Context, &T) -> Outcome<R> + Sync,
+) -> Vec<Outcome<R>> {
+    if items.len() > 1 {
+        announce(context, services, items.iter().map(&path));
+    }
+    let name = |item: &T| path(item).display().to_string();
+    each(context, services, items, name, work)
+}
+
 /// Tells the key services of `context` which keys will be asked for, so that a person or a device is troubled once for all
 /// of them. Only keys of plugins are looked for: all others cost nobody anything.
-pub(crate) fn announce<'a>(
+fn announce<'a>(
     context: &mut Context,
     services: &KeyServiceArgs,
     paths: impl IntoIterator<Item = &'a Path>,

@@ -165,16 +165,11 @@ pub(crate) fn run(
         refuse_one_for_many(arguments)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
-    many::announce(
-        context,
-        &arguments.identity.services,
-        files.iter().map(PathBuf::as_path),
-    );
-    let outcomes = many::each(
+    let outcomes = many::open_each(
         context,
         &arguments.identity.services,
         &files,
-        name,
+        |path| path.as_path(),
         |own, path| rotate(own, arguments, config, &asked, path),
     );
     let names: Vec<String> = files.iter().map(name).collect();

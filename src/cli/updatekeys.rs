@@ -97,16 +97,11 @@ pub(crate) fn run(
         many::settle(context, &names, plans, "compared with its rule")?;
         return Ok(Exit::Success);
     }
-    many::announce(
-        context,
-        &arguments.identity.services,
-        changes.iter().map(|plan| plan.path.as_path()),
-    );
-    let updated = many::each(
+    let updated = many::open_each(
         context,
         &arguments.identity.services,
         &changes,
-        |plan| name(&plan.path),
+        |plan| plan.path.as_path(),
         |own, plan| update(own, arguments, plan),
     );
     let loses = |plan: &&Planned| plan.change.groups.iter().any(|g| !g.removed.is_empty());

@@ -92,16 +92,11 @@ pub(crate) fn run(
     }
     let shown = |plan: &Planned| plan.path.display().to_string();
     let names: Vec<String> = planned.iter().map(shown).collect();
-    many::announce(
-        context,
-        &arguments.identity.services,
-        planned.iter().map(|plan| plan.path.as_path()),
-    );
-    let outcomes = many::each(
+    let outcomes = many::open_each(
         context,
         &arguments.identity.services,
         &planned,
-        shown,
+        |plan| plan.path.as_path(),
         |own, plan| take(own, arguments, config, plan),
     );
     many::settle(context, &names, outcomes, "given a new data key")?;

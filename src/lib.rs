@@ -9,6 +9,7 @@
 
 pub mod cipher;
 pub mod config;
+pub mod content;
 pub mod document;
 pub mod edit;
 pub mod format;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// this table, never from those below.
 const LAYERS: &[&[&str]] = &[
     &["span", "value", "secret", "random"],
-    &["node", "edit", "tree"],
+    &["node", "edit", "tree", "content"],
     &["format"],
     &["document"],
     &["cipher", "mac", "shamir"],

@@ -20,7 +20,7 @@ pub enum Content<'a> {
     /// A single value.
     Scalar(Value<'a>),
     /// A list: its items in order.
-    List(Vec<Part<'a, Content<'a>>>),
+    List(Vec<Part<'a, Self>>),
     /// A mapping: its entries in order. Keys may repeat only where the format that is read allows it.
     Map(Vec<Part<'a, Entry<'a>>>),
 }

@@ -40,7 +40,7 @@ fn plaintext(format: Format, size: usize) -> String {
     match format {
         Format::Json => corpus::json(size),
         Format::Dotenv => corpus::dotenv(size),
-        Format::Yaml | Format::Ini | Format::Binary => corpus::yaml(size),
+        Format::Yaml | Format::Ini | Format::Toml | Format::Binary => corpus::yaml(size),
     }
 }
 

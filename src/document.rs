@@ -254,6 +254,14 @@ impl<'a> Document<'a> {
         format::value(self.format, self.source, node)
     }
 
+    /// What a token of this scalar holds and the MAC hashes: its value; in TOML the way it is spelled.
+    ///
+    /// # Errors
+    /// [`ScanError`] as [`Self::value`] has it.
+    pub fn plaintext(&self, node: &Node) -> Result<Value<'a>, ScanError> {
+        format::plaintext(self.format, self.source, node)
+    }
+
     /// The entry `key` of the mapping `parent`. Entries whose key is not a string are passed over.
     #[must_use]
     pub fn entry(&self, parent: NodeId, key: &str) -> Option<NodeId> {
@@ -363,7 +371,9 @@ impl<'a> Document<'a> {
                 Ok(Value::Str(text)) => Tree::Str(text.expose().to_owned()),
                 Ok(Value::Null) => Tree::Null,
                 // Not understood, but not to be lost: as it stands in the text.
-                Ok(Value::Bytes(_)) | Err(_) => Tree::Str(node.inner.of(self.source).to_owned()),
+                Ok(Value::Bytes(_) | Value::Lexeme(..)) | Err(_) => {
+                    Tree::Str(node.inner.of(self.source).to_owned())
+                }
             },
         }
     }

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use crate::edit::Edit;
 use crate::node::{Node, NodeId, ScanError};
 use crate::span::Span;
-use crate::value::Value;
+use crate::value::{NotOfType, Type, Value};
+use zeroize::Zeroizing;
 
 pub mod binary;
 pub mod dotenv;
@@ -21,6 +22,7 @@ mod lines;
 pub mod revise;
 #[cfg(test)]
 mod testing;
+pub mod toml;
 pub mod yaml;
 
 /// The deepest nesting of mappings and lists that is read. go-yaml and Go's JSON reader stop at the same depth.
@@ -37,21 +39,25 @@ pub enum Format {
     Dotenv,
     /// Sections of `key = value` (spec 7.6).
     Ini,
+    /// TOML 1.0, which SOPS does not have (spec 15).
+    Toml,
     /// Any bytes; sealed as a JSON envelope (spec 7.4).
     Binary,
 }
 
 impl Format {
     /// All formats, in the order in which messages list them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Yaml,
         Self::Json,
         Self::Dotenv,
         Self::Ini,
+        Self::Toml,
         Self::Binary,
     ];
 
-    /// The format that a path's suffix names (spec 7.1): `.yaml`, `.yml`, `.json`, `.env`, `.ini`; all else is binary.
+    /// The format that a path's suffix names (spec 7.1): `.yaml`, `.yml`, `.json`, `.env`, `.ini`, and our
+    /// `.toml`; all else is binary.
     #[must_use]
     pub fn of_path(path: &str) -> Self {
         if path.ends_with(".yaml") || path.ends_with(".yml") {
@@ -62,6 +68,8 @@ impl Format {
             Self::Dotenv
         } else if path.ends_with(".ini") {
             Self::Ini
+        } else if path.ends_with(".toml") {
+            Self::Toml
         } else {
             Self::Binary
         }
@@ -75,6 +83,7 @@ impl Format {
             Self::Json => "json",
             Self::Dotenv => "dotenv",
             Self::Ini => "ini",
+            Self::Toml => "toml",
             Self::Binary => "binary",
         }
     }
@@ -91,6 +100,13 @@ impl Format {
 #[error("{0}")]
 pub struct CannotWrite(pub String);
 
+impl CannotWrite {
+    /// A TOML spelling in another format: only what it means can be written there.
+    fn lexeme() -> Self {
+        Self("the spelling of a TOML value cannot be written here".to_owned())
+    }
+}
+
 /// Finds every node of `source`. A sealed binary file is JSON; a plain one has no nodes and is not scanned.
 ///
 /// Roots are the nodes without a parent: one mapping for every YAML document, exactly one for all other formats. The
@@ -105,6 +121,7 @@ pub fn scan(format: Format, source: &str) -> Result<Vec<Node>, ScanError> {
         Format::Json | Format::Binary => json::scan(source),
         Format::Dotenv => dotenv::scan(source),
         Format::Ini => ini::scan(source),
+        Format::Toml => toml::scan(source),
     }
 }
 
@@ -118,6 +135,7 @@ pub fn key<'a>(format: Format, source: &'a str, node: &Node) -> Result<Cow<'a, s
         Format::Json | Format::Binary => json::key(source, node),
         Format::Dotenv => Ok(dotenv::key(source, node)),
         Format::Ini => Ok(ini::key(source, node)),
+        Format::Toml => Ok(toml::key(source, node)),
     }
 }
 
@@ -131,6 +149,33 @@ pub fn value<'a>(format: Format, source: &'a str, node: &Node) -> Result<Value<'
         Format::Json | Format::Binary => json::value(source, node),
         Format::Dotenv => Ok(dotenv::value(source, node)),
         Format::Ini => Ok(ini::value(source, node)),
+        Format::Toml => toml::value(source, node),
+    }
+}
+
+/// What a token of this scalar holds and the MAC hashes: its value; in TOML the way the value is spelled (spec 15.2).
+///
+/// # Errors
+/// [`ScanError`] as [`value`] has it.
+pub fn plaintext<'a>(format: Format, source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
+    match format {
+        Format::Toml => toml::plaintext(source, node),
+        _ => value(format, source, node),
+    }
+}
+
+/// The plaintext that a token of type `kind` held, as [`plaintext`] would give it.
+///
+/// # Errors
+/// [`NotOfType`] if the bytes are none of that type; `kind` must not be a comment.
+pub fn opened(
+    format: Format,
+    kind: Type,
+    bytes: Zeroizing<Vec<u8>>,
+) -> Result<Value<'static>, NotOfType> {
+    match format {
+        Format::Toml => toml::opened(kind, bytes),
+        _ => Value::parse(kind, bytes),
     }
 }
 
@@ -149,6 +194,7 @@ pub fn write_token(
         Format::Json | Format::Binary => edits.push(json::write_token(node, token)),
         Format::Dotenv => edits.push(dotenv::write_token(node, token)),
         Format::Ini => edits.push(ini::write_token(source, node, token)),
+        Format::Toml => edits.push(toml::write_token(node, token)),
     }
 }
 
@@ -173,6 +219,7 @@ pub fn write_value(
         Format::Json | Format::Binary => edits.push(json::write_value(source, node, value)?),
         Format::Dotenv => edits.push(dotenv::write_value(source, node, value)?),
         Format::Ini => edits.push(ini::write_value(source, node, value)?),
+        Format::Toml => edits.push(toml::write_value(source, node, value)?),
     }
     Ok(())
 }
@@ -190,8 +237,8 @@ pub fn write_item_comment(
     match format {
         Format::Yaml => yaml::write_item_comment(source, nodes, node, text),
         Format::Json | Format::Binary => json::remove_item(source, nodes, node),
-        // These formats have no lists.
-        Format::Dotenv | Format::Ini => Edit::remove(Span::at(node.span.start())),
+        // These formats have no lists, or no such tokens.
+        Format::Dotenv | Format::Ini | Format::Toml => Edit::remove(Span::at(node.span.start())),
     }
 }
 
@@ -202,6 +249,7 @@ pub fn doubtful_comments(format: Format, source: &str, nodes: &[Node]) -> Vec<No
     match format {
         Format::Yaml => yaml::doubtful_comments(source, nodes),
         Format::Ini => ini::header_comments(source, nodes),
+        Format::Toml => toml::doubtful_comments(source, nodes),
         Format::Json | Format::Binary | Format::Dotenv => Vec::new(),
     }
 }
@@ -228,6 +276,7 @@ pub fn attach(format: Format, source: &str, nodes: &[Node], block: &str) -> Vec<
         Format::Json | Format::Binary => json::attach(source, nodes, block),
         Format::Dotenv => dotenv::attach(source, block),
         Format::Ini => ini::attach(source, nodes, block),
+        Format::Toml => toml::attach(source, block),
     }
 }
 
@@ -249,5 +298,6 @@ pub fn detach(format: Format, source: &str, nodes: &[Node]) -> Detached {
         Format::Json | Format::Binary => json::detach(source, nodes),
         Format::Dotenv => dotenv::detach(source, nodes),
         Format::Ini => ini::detach(source, nodes),
+        Format::Toml => toml::detach(source, nodes),
     }
 }

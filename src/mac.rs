@@ -38,7 +38,7 @@ impl Mac {
     /// Takes in the next value in walk order; `sealed` says whether the rules seal it. Comments are not values.
     pub fn feed(&mut self, value: &Value<'_>, sealed: bool) {
         if sealed || !self.only_encrypted {
-            self.hash.update(value.canonical());
+            self.hash.update(value.hashed());
         }
     }
 

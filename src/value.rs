@@ -1,6 +1,6 @@
 //! The values a leaf can have, and the bytes that stand for them in a token and in the MAC (spec 1.3).
 //!
-//! Knows nothing of files: how a value is spelled in YAML, JSON, dotenv or INI is the formats' business.
+//! Knows nothing of files: how a value is spelled in YAML, JSON, dotenv, INI or TOML is the formats' business.
 
 use std::borrow::Cow;
 
@@ -27,6 +27,8 @@ pub enum Value<'a> {
     Str(Plain<'a>),
     /// Bytes that are not UTF-8, from `!!binary` or from a token.
     Bytes(Zeroizing<Vec<u8>>),
+    /// A value as TOML spells it, with the type it has: what is sealed of it is the spelling (spec 15.2). Never an empty text.
+    Lexeme(Type, Plain<'a>),
 }
 
 /// The word after `type:` in a token (spec 1.3).
@@ -95,6 +97,7 @@ impl Value<'_> {
             Self::Float(_) => Type::Float,
             Self::Time(_) => Type::Time,
             Self::Str(_) | Self::Bytes(_) => Type::Str,
+            Self::Lexeme(kind, _) => *kind,
         })
     }
 
@@ -105,7 +108,9 @@ impl Value<'_> {
             Self::Null => true,
             Self::Str(text) => text.expose().is_empty(),
             Self::Bytes(bytes) => bytes.is_empty(),
-            Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Time(_) => false,
+            Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Time(_) | Self::Lexeme(..) => {
+                false
+            }
         }
     }
 
@@ -119,8 +124,20 @@ impl Value<'_> {
             Self::Int(number) => Cow::Owned(number.to_string().into_bytes()),
             Self::Float(number) => Cow::Owned(float_text(*number).into_bytes()),
             Self::Time(time) => Cow::Borrowed(time.as_str().as_bytes()),
-            Self::Str(text) => Cow::Borrowed(text.expose().as_bytes()),
+            Self::Str(text) | Self::Lexeme(_, text) => Cow::Borrowed(text.expose().as_bytes()),
             Self::Bytes(bytes) => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// The bytes that the MAC hashes: the canonical ones; of a spelling, with line breaks as LF, since a version control system
+    /// may change those of a value in clear (spec 15.4).
+    #[must_use]
+    pub fn hashed(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Lexeme(_, text) if text.expose().contains("\r\n") => {
+                Cow::Owned(text.expose().replace("\r\n", "\n").into_bytes())
+            }
+            _ => self.canonical(),
         }
     }
 
@@ -150,6 +167,7 @@ impl Value<'_> {
             Self::Time(value) => Value::Time(value),
             Self::Str(value) => Value::Str(value.into_owned()),
             Self::Bytes(value) => Value::Bytes(value),
+            Self::Lexeme(kind, text) => Value::Lexeme(kind, text.into_owned()),
         }
     }
 }
@@ -174,6 +192,7 @@ impl std::fmt::Debug for Value<'_> {
             Self::Time(_) => "Time(…)",
             Self::Str(_) => "Str(…)",
             Self::Bytes(_) => "Bytes(…)",
+            Self::Lexeme(..) => "Lexeme(…)",
         })
     }
 }

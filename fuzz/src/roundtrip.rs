@@ -357,6 +357,10 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
     let Ok(value) = document.value(node) else {
         return false;
     };
+    if document.format() == Format::Toml {
+        // A token holds the spelling itself.
+        return false;
+    }
     let several_lines = written.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
     let plain_ini = document.format() == Format::Ini && node.form == Form::Plain;
     if (several_lines && !matches!(node.form, Form::Literal | Form::Triple))
@@ -369,7 +373,7 @@ fn is_exception(document: &Document<'_>, node: &Node) -> bool {
         return true;
     }
     match &value {
-        Value::Null | Value::Bytes(_) => false,
+        Value::Null | Value::Bytes(_) | Value::Lexeme(..) => false,
         Value::Str(_) => {
             node.form == Form::Double && (written.contains('\t') || has_long_escape(written))
         }
@@ -434,6 +438,7 @@ pub fn any(input: &[u8]) {
         b'j' => Format::Json,
         b'd' => Format::Dotenv,
         b'i' => Format::Ini,
+        b't' => Format::Toml,
         b'b' => return binary(rest),
         b'y' => Format::Yaml,
         _ => return,

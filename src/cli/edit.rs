@@ -452,6 +452,9 @@ fn example(format: Format) -> &'static str {
         Format::Ini => {
             "; Replace this by your own sections and keys.\n[section]\nexample = a secret\n"
         }
+        Format::Toml => {
+            "# Replace this by your own tables and keys; comments are sealed too.\nexample = \"a secret\"\nlist = [\"one\", \"two\"]\n\n[server]\nport = 5432\nlabel_unencrypted = \"not a secret\"\n"
+        }
         Format::Binary => "Replace this by your own text.\n",
     }
 }

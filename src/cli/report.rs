@@ -200,6 +200,7 @@ fn visible_key(format: Format, source: &str, offset: usize) -> Option<(String, u
         Format::Yaml => (yaml_key(before, line)?, ':'),
         Format::Json => (json_key(before, line)?, ':'),
         Format::Dotenv | Format::Ini => (assigned_key(line)?, '='),
+        Format::Toml => (toml_key(before, line)?, '='),
         Format::Binary => return None,
     };
     let column = line.get(..line.find(key)?)?.chars().count() + 1;
@@ -250,6 +251,14 @@ fn assigned_key(line: &str) -> Option<&str> {
     // The padding of base64 looks like a key without a value.
     let value = value.trim();
     Some(key).filter(|key| is_key(key) && !value.is_empty() && !value.starts_with('='))
+}
+
+/// Nothing behind a multi-line string, which may still be open.
+fn toml_key<'a>(before: &str, line: &'a str) -> Option<&'a str> {
+    let in_text = ["\"\"\"", "'''"]
+        .iter()
+        .any(|quotes| before.contains(quotes));
+    assigned_key(line).filter(|_| !in_text)
 }
 
 fn yaml_key<'a>(before: &str, line: &'a str) -> Option<&'a str> {

@@ -160,6 +160,7 @@ pub fn write_value(_source: &str, node: &Node, value: &Value<'_>) -> Result<Edit
                 "JSON cannot hold bytes that are not UTF-8".to_owned(),
             ));
         }
+        Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
     };
     Ok(Edit::new(node.span, text))
 }

@@ -1,8 +1,9 @@
-//! What the formats made of lines have in common: conflict markers, line ends, and values as bare text.
+//! What the formats made of lines have in common: conflict markers, line ends, metadata at the end, and values as bare text.
 //!
 //! Knows nothing of keys, quotes or sections.
 
 use super::CannotWrite;
+use crate::edit::Edit;
 use crate::node::ScanError;
 use crate::secret::Plain;
 use crate::span::Span;
@@ -43,6 +44,12 @@ pub(super) fn next_line(source: &str, at: usize) -> usize {
     memchr::memchr(b'\n', rest).map_or(source.len(), |length| at + length + 1)
 }
 
+/// The first byte of the line that holds byte `at`.
+pub(super) fn line_start(source: &str, at: usize) -> usize {
+    let before = source.as_bytes().get(..at).unwrap_or(source.as_bytes());
+    memchr::memrchr(b'\n', before).map_or(0, |line_feed| line_feed + 1)
+}
+
 /// The line break of a file: that of its first line.
 pub(super) fn line_break(source: &str) -> &'static str {
     let first = source.get(..next_line(source, 0)).unwrap_or_default();
@@ -51,6 +58,53 @@ pub(super) fn line_break(source: &str) -> &'static str {
     } else {
         "\n"
     }
+}
+
+/// The edit that adds the lines `block` behind an empty line at the end, with the line breaks of the file. A missing final
+/// line break stays missing; [`without_block`] understands that sign.
+pub(super) fn append_block(source: &str, block: &str) -> Edit {
+    let line_break = line_break(source);
+    let block = block
+        .strip_suffix('\n')
+        .unwrap_or(block)
+        .replace('\n', line_break);
+    let text = if source.is_empty() {
+        format!("{block}{line_break}")
+    } else if source.ends_with('\n') {
+        format!("{line_break}{block}{line_break}")
+    } else {
+        format!("{line_break}{line_break}{block}")
+    };
+    Edit::new(Span::at(source.len()), text)
+}
+
+/// The edit that takes out the lines `block`, with the empty line above them. If they end the file without a line break, the
+/// line break before them goes too.
+pub(super) fn without_block(source: &str, block: Span) -> Edit {
+    let above = source.get(..block.start()).unwrap_or_default();
+    let mut kept = above;
+    let mut line_break = last_line_break(above);
+    let rest = without(above, line_break);
+    if rest.is_empty() || rest.ends_with('\n') {
+        kept = rest;
+        // The two breaks that `append_block` adds are of one kind, so a CR before the first may be the user's.
+        if line_break == "\r\n" {
+            line_break = last_line_break(rest);
+        }
+    }
+    if block.end() == source.len() && !source.ends_with('\n') {
+        kept = without(kept, line_break);
+    }
+    Edit::remove(Span::new(kept.len(), block.end()))
+}
+
+/// The line break at the end of `text`.
+fn last_line_break(text: &str) -> &'static str {
+    if text.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+fn without<'a>(text: &'a str, line_break: &str) -> &'a str {
+    text.strip_suffix(line_break).unwrap_or(text)
 }
 
 /// A value as text without quotes (spec 7.5, 7.6).
@@ -76,6 +130,7 @@ pub(super) fn bare_text<'v>(value: &'v Value<'_>) -> Result<Plain<'v>, CannotWri
                 "bytes that are not UTF-8 cannot be written here".to_owned(),
             ));
         }
+        Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
     })
 }
 

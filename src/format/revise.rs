@@ -45,6 +45,8 @@ pub fn revise(
             text.lines(&text.members(text.children(section)), revision, &mut edits)?;
         }
         Format::Json | Format::Binary => text.object(*entries.first()?, revision, &mut edits)?,
+        // Its lists are tables of their own, which may stand anywhere.
+        Format::Toml => return None,
         Format::Yaml => {
             for &entry in entries {
                 let node = nodes.get(entry)?;

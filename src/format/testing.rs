@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, attach, detach, key, scan, value, write_token, write_value};
+use super::{Format, attach, detach, key, plaintext, scan, value, write_token, write_value};
 use crate::edit::splice;
 use crate::node::{Kind, Node};
 use crate::value::Value;
@@ -94,7 +94,7 @@ pub(super) fn round_trip(format: Format, source: &str, block: &str) -> String {
     let values: Vec<Option<Value<'_>>> = nodes
         .iter()
         .map(|node| match node.kind {
-            Kind::Scalar | Kind::Comment => Some(value(format, source, node).unwrap()),
+            Kind::Scalar | Kind::Comment => Some(plaintext(format, source, node).unwrap()),
             _ => None,
         })
         .map(|value| value.filter(|value| !value.is_empty()))

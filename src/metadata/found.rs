@@ -21,7 +21,7 @@ impl Metadata {
         let tree = match document.format() {
             Format::Dotenv => unflattened(document, document.metadata().iter().copied(), "sops_")?,
             Format::Ini => unflattened(document, document.children(first), "")?,
-            Format::Yaml | Format::Json | Format::Binary => {
+            Format::Yaml | Format::Json | Format::Toml | Format::Binary => {
                 if document.node(first).and_then(|node| node.parent) != document.roots().next() {
                     return Ok(None);
                 }

@@ -110,7 +110,7 @@ fn is_named(document: &Document<'_>, id: Option<NodeId>, node: &Node) -> bool {
 fn compare(old: &Document<'_>, one: &Node, new: &Document<'_>, other: &Node) -> Option<What> {
     match (one.kind, other.kind) {
         (Kind::Scalar, Kind::Scalar) => {
-            let (one, other) = (old.value(one).ok()?, new.value(other).ok()?);
+            let (one, other) = (old.plaintext(one).ok()?, new.plaintext(other).ok()?);
             if equal(&one, &other) {
                 None
             } else if kind(&one) == kind(&other) {

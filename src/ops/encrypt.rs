@@ -365,6 +365,7 @@ pub(super) fn new_block(document: &Document<'_>, metadata: &Metadata) -> String 
         }
         Format::Dotenv => format::dotenv::emit_metadata(&flat::flatten(&tree)),
         Format::Ini => format::ini::emit_metadata(&flat::flatten(&tree)),
+        Format::Toml => format::toml::emit_metadata(&tree),
     }
 }
 

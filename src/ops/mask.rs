@@ -97,7 +97,8 @@ pub fn mask(document: &Document<'_>, key: &DataKey) -> Result<String, DecryptErr
         let value = if kind == Type::Comment {
             Some(from_bytes(bytes))
         } else {
-            Value::parse(kind, bytes).ok()
+            let opened = format::opened(document.format(), kind, bytes).ok();
+            opened.map(format::toml::meaning)
         };
         let inner = if node.kind == Kind::Comment {
             node.inner

@@ -204,11 +204,11 @@ impl<'d, 's> Opener<'d, 's> {
         let Some(node) = self.document.node(id) else {
             return Ok(());
         };
-        let value = self.document.value(node)?;
         if !selected {
-            self.mac.feed(&value, false);
+            self.mac.feed(&self.document.plaintext(node)?, false);
             return Ok(());
         }
+        let value = self.document.value(node)?;
         let text = match &value {
             Value::Null => return Ok(()),
             Value::Str(text) if text.expose().is_empty() => return Ok(()),
@@ -232,7 +232,8 @@ impl<'d, 's> Opener<'d, 's> {
             }
             return self.item_comment(node, &from_bytes(bytes));
         }
-        let opened = Value::parse(kind, bytes).map_err(|error| fail(error.into()))?;
+        let opened = format::opened(self.document.format(), kind, bytes)
+            .map_err(|error| fail(error.into()))?;
         self.mac.feed(&opened, true);
         if aliased
             || self.seal_anew(

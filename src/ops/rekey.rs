@@ -318,7 +318,7 @@ fn fields(format: Format, metadata: &Metadata) -> Vec<(String, Tree)> {
             .into_iter()
             .map(|(name, text)| (name, Tree::Str(text)))
             .collect(),
-        Format::Yaml | Format::Json | Format::Binary => match tree {
+        Format::Yaml | Format::Json | Format::Toml | Format::Binary => match tree {
             Tree::Map(entries) => entries,
             _ => Vec::new(),
         },

@@ -136,7 +136,7 @@ impl LeafSealer<'_, '_> {
         };
         let value = match &self.last {
             Some((last, value)) if *last == id => value.clone(),
-            _ => self.document.value(node)?,
+            _ => self.document.plaintext(node)?,
         };
         self.mac.feed(&value, false);
         if !value.is_empty() && self.result.clear.len() < SHOWN_CLEAR {
@@ -149,7 +149,7 @@ impl LeafSealer<'_, '_> {
         let Some(node) = self.document.node(id) else {
             return Ok(());
         };
-        let value = self.document.value(node)?;
+        let value = self.document.plaintext(node)?;
         self.mac.feed(&value, true);
         let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
             let grows = |(last, written): &(NodeId, Value<'_>)| *last == id && !written.is_empty();
@@ -235,7 +235,7 @@ fn marks(document: &Document<'_>, selection: &Selection) -> Result<Vec<Mark>, Sc
         let Some(node) = document.node(id) else {
             return Ok(());
         };
-        let value = document.value(node)?;
+        let value = document.plaintext(node)?;
         let kind = if is_comment {
             Some(Type::Comment)
         } else {
@@ -339,5 +339,11 @@ pub(super) fn leaves(document: &Document<'_>) -> usize {
 }
 
 fn is_token(value: &Value<'_>) -> bool {
-    matches!(value, Value::Str(text) if Token::parse(text.expose()).is_some())
+    match value {
+        Value::Str(text) => Token::parse(text.expose()).is_some(),
+        Value::Lexeme(Type::Str, text) => {
+            Token::parse(text.expose().trim_start_matches(['"', '\''])).is_some()
+        }
+        _ => false,
+    }
 }

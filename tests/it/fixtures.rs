@@ -93,6 +93,7 @@ fn spelled(value: &Value<'_>) -> String {
         Value::Bool(_) => format!("Bool {text}"),
         Value::Time(_) => format!("Time {text}"),
         Value::Str(_) | Value::Bytes(_) => format!("Str {text}"),
+        Value::Lexeme(kind, _) => format!("{kind:?} {text}"),
     }
 }
 

@@ -50,6 +50,8 @@ mod spec_reader;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod toml_corpus;
 #[cfg(all(test, not(feature = "pgp"), not(feature = "online")))]
 mod without_features;
 #[cfg(test)]

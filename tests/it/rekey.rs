@@ -350,6 +350,7 @@ fn with_future_key(world: &World, name: &str) {
         Format::Dotenv => format!(
             "{text}sops_future_kms__list_0__map_enc=xyz\nsops_future_kms__list_0__map_key=k\n"
         ),
+        Format::Toml => format!("{text}\n[[sops.future_kms]]\nenc = 'xyz'\nkey = \"k\"\n"),
         Format::Ini => {
             format!("{text}future_kms__list_0__map_enc=xyz\nfuture_kms__list_0__map_key  =  k\n")
         }

@@ -3,26 +3,14 @@
 use super::{key, value};
 use crate::edit::Edit;
 use crate::format::Detached;
-use crate::format::lines::{line_break, next_line};
+use crate::format::lines::{append_block, next_line, without_block};
 use crate::node::{Form, Kind, Node};
 use crate::span::Span;
 
 /// The edit that adds the section `block` behind an empty line at the end, with the line breaks of the file.
 #[must_use]
 pub fn attach(source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> {
-    let line_break = line_break(source);
-    let block = block
-        .strip_suffix('\n')
-        .unwrap_or(block)
-        .replace('\n', line_break);
-    let text = if source.is_empty() {
-        format!("{block}{line_break}")
-    } else if source.ends_with('\n') {
-        format!("{line_break}{block}{line_break}")
-    } else {
-        format!("{line_break}{line_break}{block}")
-    };
-    vec![Edit::new(Span::at(source.len()), text)]
+    vec![append_block(source, block)]
 }
 
 /// Takes out the first `[sops]` section up to its last key, with the empty line above it. If the file ends with the
@@ -41,33 +29,10 @@ pub fn detach(source: &str, nodes: &[Node]) -> Detached {
     // From the end of the content, which may itself be the end of a line that a continuation used up.
     let end = next_line(source, section.span.end());
     let block = Span::new(start, end);
-    let above = source.get(..start).unwrap_or_default();
-    let mut kept = above;
-    let mut line_break = last_line_break(above);
-    let rest = without(above, line_break);
-    if rest.is_empty() || rest.ends_with('\n') {
-        kept = rest;
-        // The two breaks that `attach` adds are of one kind, so a CR before the first may be the user's.
-        if line_break == "\r\n" {
-            line_break = last_line_break(rest);
-        }
-    }
-    if end == source.len() && !source.ends_with('\n') {
-        kept = without(kept, line_break);
-    }
     Detached {
-        edits: vec![Edit::remove(Span::new(kept.len(), end))],
+        edits: vec![without_block(source, block)],
         block: (!block.of(source).contains('\r')).then_some(block),
     }
-}
-
-/// The line break at the end of `text`.
-fn last_line_break(text: &str) -> &'static str {
-    if text.ends_with("\r\n") { "\r\n" } else { "\n" }
-}
-
-fn without<'a>(text: &'a str, line_break: &str) -> &'a str {
-    text.strip_suffix(line_break).unwrap_or(text)
 }
 
 /// The section as SOPS writes it: keys padded so that the equal signs stand below each other. `pairs` are the flattened

@@ -171,6 +171,7 @@ pub(super) fn value(
             whole(source, node, &encoded, edits);
             return Ok(());
         }
+        Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
         other => Cow::Owned(bare(other)),
     };
     if node.kind == Kind::Comment {
@@ -206,7 +207,7 @@ fn bare(value: &Value<'_>) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Time(time) => time.as_str().to_owned(),
-        Value::Null | Value::Str(_) | Value::Bytes(_) => "null".to_owned(),
+        Value::Null | Value::Str(_) | Value::Bytes(_) | Value::Lexeme(..) => "null".to_owned(),
     }
 }
 

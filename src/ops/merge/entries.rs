@@ -429,7 +429,7 @@ fn identities(
 
 fn scalar_print(document: &Document<'_>, node: &Node) -> Option<u64> {
     let mut hash = DefaultHasher::new();
-    let value = document.value(node).ok()?;
+    let value = document.plaintext(node).ok()?;
     value
         .token_type()
         .map(crate::value::Type::word)

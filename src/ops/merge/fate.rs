@@ -193,7 +193,7 @@ fn same(
 ) -> bool {
     let value = |side: Side| {
         let document = (*documents.get(side))?;
-        Some(document.value(node(documents, nodes, side)?).ok())
+        Some(document.plaintext(node(documents, nodes, side)?).ok())
     };
     match (value(one), value(other)) {
         (None, None) => true,

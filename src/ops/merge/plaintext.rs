@@ -447,7 +447,7 @@ fn mark(document: &Document<'_>, id: NodeId) -> Option<Option<Mark>> {
     let place = |id: NodeId| document.path(id).ok();
     Some(match node.kind {
         Kind::Scalar => {
-            let value = document.value(node).ok()?;
+            let value = document.plaintext(node).ok()?;
             // No value is an empty comment, so that may stand for null.
             let kind = value.token_type().unwrap_or(Type::Comment);
             let content = Zeroizing::new(value.canonical().into_owned());

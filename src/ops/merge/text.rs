@@ -209,7 +209,7 @@ impl Writer<'_, '_, '_> {
             edits.push(Edit::new(here.span, there.span.of(other.source())));
             return Some(());
         }
-        let value = other.value(there).ok()?;
+        let value = other.plaintext(there).ok()?;
         let before = edits.len();
         let ends_text = here.span.end() == document.source().len();
         format::write_value(

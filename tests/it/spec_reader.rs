@@ -19,6 +19,7 @@ mod selection;
 mod shamir;
 mod time;
 mod token;
+mod toml;
 mod tree;
 mod vectors;
 mod violations;
@@ -42,6 +43,7 @@ pub(crate) enum Format {
     Json,
     Dotenv,
     Ini,
+    Toml,
     Binary,
 }
 
@@ -53,6 +55,7 @@ impl Format {
             Some("json") => Self::Json,
             Some("env") => Self::Dotenv,
             Some("ini") => Self::Ini,
+            Some("toml") => Self::Toml,
             _ => Self::Binary,
         }
     }
@@ -145,6 +148,7 @@ fn open(text: &str, format: Format, keys: &Keys) -> Result<Reading, String> {
     let selection = Selection::new(&metadata.rule.0, &metadata.rule.1);
     let steps = walk(&documents);
     let mut opener = Opener {
+        format,
         key: data_key,
         selection,
         steps: &steps,
@@ -257,6 +261,7 @@ fn parse(text: &str, format: Format) -> Result<Vec<Node>, String> {
         Format::Json | Format::Binary => Ok(vec![json::parse(text)?]),
         Format::Dotenv => Ok(vec![lines::dotenv(text)?]),
         Format::Ini => Ok(vec![lines::ini(text)?]),
+        Format::Toml => Ok(vec![toml::parse(text)?]),
     }
 }
 
@@ -321,6 +326,7 @@ fn leaf_of(path: &[String], what: &What<'_>, sealed: bool) -> Option<Leaf> {
 
 /// The walk that opens: spec 3 and 4.1.
 struct Opener<'a> {
+    format: Format,
     key: [u8; 32],
     selection: Selection,
     steps: &'a [Step<'a>],
@@ -386,8 +392,11 @@ impl Opener<'_> {
                     });
                     return Ok(());
                 }
-                let value = token::typed(&token.kind, bytes.clone())?;
-                if value.bytes() != bytes {
+                let value = match self.format {
+                    Format::Toml => toml::opened(&token.kind, bytes.clone())?,
+                    _ => token::typed(&token.kind, bytes.clone())?,
+                };
+                if self.format != Format::Toml && value.bytes() != bytes {
                     self.reading
                         .3
                         .push(format!("plaintext under {here} is not canonical"));

@@ -10,6 +10,8 @@ pub(crate) enum Value {
     /// Already in the canonical RFC 3339 form.
     Time(String),
     Str(Vec<u8>),
+    /// As TOML spells it, with the word of its type (spec 15.2).
+    Lexeme(&'static str, String),
 }
 
 impl Value {
@@ -26,6 +28,7 @@ impl Value {
             Self::Float(_) => "float",
             Self::Time(_) => "time",
             Self::Str(_) => "str",
+            Self::Lexeme(word, _) => word,
         }
     }
 
@@ -48,6 +51,8 @@ impl Value {
             Self::Float(number) => format!("{number}").into_bytes(),
             Self::Time(text) => text.clone().into_bytes(),
             Self::Str(bytes) => bytes.clone(),
+            // Its line ends do not count (spec 15.4).
+            Self::Lexeme(_, text) => text.replace("\r\n", "\n").into_bytes(),
         }
     }
 }

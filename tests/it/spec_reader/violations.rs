@@ -3,7 +3,7 @@
 
 use super::token::{START, Token};
 use super::tree::{Entry, Node, Value, What, aad, walk};
-use super::{Format, json, lines, metadata, time, yaml};
+use super::{Format, json, lines, metadata, time, toml, yaml};
 
 /// Every rule that the sealed `text` breaks, as a sentence each; none for a file in order.
 pub(crate) fn violations(text: &str, format: Format) -> Vec<String> {
@@ -37,10 +37,16 @@ impl Check<'_> {
             Format::Json | Format::Binary => vec![json::parse(self.text)?],
             Format::Dotenv => vec![lines::dotenv(self.text)?],
             Format::Ini => vec![lines::ini(self.text)?],
+            Format::Toml => vec![toml::parse(self.text)?],
         };
         self.tokens(&documents);
         match self.format {
             Format::Yaml | Format::Json | Format::Binary => self.nested(&documents),
+            Format::Toml => {
+                for metadata in documents.iter().filter_map(|document| document.get("sops")) {
+                    self.schema(metadata, true);
+                }
+            }
             Format::Dotenv => self.dotenv(documents.first().map_or(&[], Node::entries))?,
             Format::Ini => self.ini(documents.first().map_or(&[], Node::entries))?,
         }
@@ -324,7 +330,7 @@ impl Check<'_> {
             Format::Yaml => "",
             Format::Json | Format::Binary => "\"mac\": \"ENC[",
             Format::Dotenv => "sops_mac=ENC[",
-            Format::Ini => "[sops]",
+            Format::Ini | Format::Toml => "[sops]",
         };
         if !self.text.contains(marker) {
             self.add(format!("Flux does not find `{marker}`"));

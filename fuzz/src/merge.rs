@@ -90,6 +90,7 @@ pub fn any(input: &str) {
         Some('j') => Format::Json,
         Some('d') => Format::Dotenv,
         Some('i') => Format::Ini,
+        Some('t') => Format::Toml,
         _ => Format::Yaml,
     };
     let mut texts = characters.as_str().split('\0');

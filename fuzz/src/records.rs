@@ -64,6 +64,7 @@ pub fn any_metadata(input: &str) {
         Some('j') => Format::Json,
         Some('d') => Format::Dotenv,
         Some('i') => Format::Ini,
+        Some('t') => Format::Toml,
         _ => Format::Yaml,
     };
     metadata(format, characters.as_str());

@@ -5,6 +5,7 @@ mod documents;
 mod hostile;
 mod merging;
 mod moving;
+mod toml;
 mod words;
 
 use proptest::test_runner::{Config, RngSeed};
@@ -50,6 +51,7 @@ fn the_corpus_of_the_fuzzer_obeys_the_laws() {
         ("json", Format::Json),
         ("dotenv", Format::Dotenv),
         ("ini", Format::Ini),
+        ("toml", Format::Toml),
     ] {
         replay_texts(target, |text| fuzz::documents::scan(format, text));
     }

@@ -44,7 +44,7 @@ fn wild() -> impl Strategy<Value = String> {
 }
 
 /// With CRLF, and without a line break at the end, one time in four each.
-fn ended(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+pub(super) fn ended(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     (text, 0..4, 0..4).prop_map(|(text, crlf, end)| {
         let text = if crlf == 0 {
             text.replace('\n', "\r\n")
@@ -379,11 +379,11 @@ fn yaml() -> impl Strategy<Value = String> {
 }
 
 /// Any rule, and whether the MAC covers what is sealed only.
-fn rule() -> impl Strategy<Value = (Rule<'static>, bool)> {
+pub(super) fn rule() -> impl Strategy<Value = (Rule<'static>, bool)> {
     (select(&RULES[..]), any::<bool>())
 }
 
-fn comes_back(format: Format, rule: Rule<'_>, only: bool, text: &str) {
+pub(super) fn comes_back(format: Format, rule: Rule<'_>, only: bool, text: &str) {
     let mut metadata = metadata(rule, only);
     let Some(sealed) = seal(format, text, &mut metadata, &mut Counter::default()) else {
         // A comment at an odd place must not decide what is sealed.
@@ -469,7 +469,7 @@ fn with_one_change(format: Format, sealed: &str, opened: &str, pick: usize) -> O
 }
 
 /// Law 4: one changed value changes one token, and nothing else but `lastmodified` and `mac`.
-fn one_change(format: Format, rule: Rule<'_>, only: bool, text: &str, pick: usize) {
+pub(super) fn one_change(format: Format, rule: Rule<'_>, only: bool, text: &str, pick: usize) {
     let mut metadata = metadata(rule, only);
     let mut random = Counter::default();
     let Some(sealed) = seal(format, text, &mut metadata, &mut random) else {

@@ -13,7 +13,7 @@ use crate::support::testdata;
 /// A text and its format.
 fn texts() -> Vec<(Format, String)> {
     let mut found = Vec::new();
-    for folder in ["yaml", "json", "dotenv", "ini"] {
+    for folder in ["yaml", "json", "dotenv", "ini", "toml"] {
         let format = Format::from_name(folder).expect("a format");
         for entry in fs::read_dir(testdata("roundtrip").join(folder)).expect("a folder") {
             let text = fs::read_to_string(entry.expect("an entry").path()).expect("UTF-8");
@@ -24,7 +24,7 @@ fn texts() -> Vec<(Format, String)> {
     }
     for entry in fs::read_dir(testdata("merge")).expect("a folder") {
         let folder = entry.expect("an entry").path();
-        for extension in ["yaml", "json", "env", "ini"] {
+        for extension in ["yaml", "json", "env", "ini", "toml"] {
             if let Ok(text) = fs::read_to_string(folder.join(format!("ours.{extension}"))) {
                 let format = Format::of_path(&format!("ours.{extension}"));
                 found.push((format, text));

@@ -3,7 +3,7 @@
 //! Knows how an entry is put in, taken out and replaced in each format. Knows no field by name, and gives up where the
 //! layout is not one that SOPS or this program writes: then the metadata has to be emitted anew.
 
-use super::{Format, dotenv, ini, json, key, write_value, yaml};
+use super::{Format, dotenv, ini, json, key, toml, write_value, yaml};
 use crate::edit::Edit;
 use crate::node::{Kind, Node, NodeId};
 use crate::span::Span;
@@ -45,8 +45,7 @@ pub fn revise(
             text.lines(&text.members(text.children(section)), revision, &mut edits)?;
         }
         Format::Json | Format::Binary => text.object(*entries.first()?, revision, &mut edits)?,
-        // Its lists are tables of their own, which may stand anywhere.
-        Format::Toml => return None,
+        Format::Toml => return toml::revise(source, nodes, *entries.first()?, revision),
         Format::Yaml => {
             for &entry in entries {
                 let node = nodes.get(entry)?;

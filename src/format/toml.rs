@@ -3,7 +3,7 @@
 //! What is sealed is a value as it is spelled, quotes included, so that every number, date and string comes back as it was
 //! written. Knows how keys, values and comments are decoded and written in place. The text is read in `toml/scan.rs` from
 //! the events of `toml/events.rs`, tables come together in `toml/table.rs`, one scalar is in `toml/value.rs`, the metadata in
-//! `toml/metadata.rs`.
+//! `toml/metadata.rs` and `toml/revise.rs`.
 
 use std::borrow::Cow;
 
@@ -19,11 +19,13 @@ use crate::value::{NotOfType, Type, Value};
 
 mod events;
 mod metadata;
+mod revise;
 mod scan;
 mod table;
 mod value;
 
 pub use metadata::{attach, detach, emit_metadata};
+pub use revise::revise;
 
 /// Finds every table, value and comment.
 ///

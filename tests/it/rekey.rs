@@ -13,7 +13,7 @@ use crate::support::{ALICE, BOB, World, sops_fixtures};
 const CAROL: &str = "age1wkmlraupk3fa2dtl4utve4es6eyfy0p4585qzmk5xhel7586ka8sll6n4u";
 
 /// One small file of every format.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     (
         "app.yaml",
         "# top\na: 'x'   # kept\nb: [1, true]\nc_unencrypted: yes\nd: |\n  two\n  lines\n",
@@ -24,6 +24,10 @@ const FILES: [(&str, &str); 5] = [
     ),
     ("app.env", "# top\nA=x\nB=two\\nlines\n"),
     ("app.ini", "; top\n[s]\na = x\nb=\"y\"\n"),
+    (
+        "app.toml",
+        "# top\na = 'x' # kept\n[t]\nb = [1_0, true]\n[[l]]\nc_unencrypted = 1979-05-27\nd = \"\"\"\ntwo\nlines\"\"\"\n",
+    ),
     ("app.txt", "any bytes\n\u{0}at all"),
 ];
 
@@ -463,9 +467,11 @@ fn the_layout_of_the_metadata_is_kept() {
         ("crlf.json", "{\r\n  \"a\": \"x\"\r\n}\r\n"),
         ("crlf.ini", "[s]\r\na = x\r\n"),
         ("crlf.env", "A=x\r\nB=y\r\n"),
+        ("crlf.toml", "[s]\r\na = 'x'\r\n"),
         ("end.yaml", "a: x"),
         ("end.env", "A=x"),
         ("end.ini", "[s]\na = x"),
+        ("end.toml", "[s]\na = 'x' # c"),
         ("documents.yaml", "a: x\n---\n# c\nb: y\n...\n"),
         ("flow.yaml", "{a: x, b: [1, 'y'],}\n"),
         ("line.json", "{\"a\":\"x\",\"b\":[1]}"),
@@ -510,7 +516,7 @@ fn updatekeys_check_opens_nothing_and_writes_nothing() {
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     let listed = ran.text();
     assert!(
-        listed.contains("the groups of 5 file(s)") && listed.contains(&format!("--- {BOB}")),
+        listed.contains("the groups of 6 file(s)") && listed.contains(&format!("--- {BOB}")),
         "{listed}"
     );
     assert_eq!(
@@ -519,7 +525,7 @@ fn updatekeys_check_opens_nothing_and_writes_nothing() {
         "equal changes are shown once: {listed}"
     );
     assert!(
-        ran.stderr.contains("5 of 5 file(s) have other recipients"),
+        ran.stderr.contains("6 of 6 file(s) have other recipients"),
         "{}",
         ran.stderr
     );

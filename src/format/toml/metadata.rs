@@ -43,7 +43,7 @@ pub fn detach(source: &str, nodes: &[Node]) -> Detached {
 }
 
 /// The runs of lines that these nodes stand on, with the empty lines between them.
-fn runs(source: &str, nodes: &[Node]) -> Vec<Span> {
+pub(super) fn runs(source: &str, nodes: &[Node]) -> Vec<Span> {
     let mut lines: Vec<Span> = nodes.iter().map(|node| lines_of(source, node)).collect();
     lines.sort_unstable();
     let mut runs: Vec<Span> = Vec::new();
@@ -92,29 +92,35 @@ fn emit_table(path: &str, header: &str, fields: &[(String, Tree)], text: &mut St
     }
     text.push_str(header);
     text.push('\n');
-    for (name, value) in fields {
-        if !is_table(value) && *value != Tree::Null {
-            text.push_str(&format!("{} = {}\n", key(name), inline(value)));
-        }
+    let (tables, values): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| is_table(value));
+    for (name, value) in values.into_iter().chain(tables) {
+        emit_field(path, name, value, text);
     }
-    for (name, value) in fields.iter().filter(|(_, value)| is_table(value)) {
-        let path = format!("{path}.{}", key(name));
-        match value {
-            Tree::Map(fields) => emit_table(&path, &format!("[{path}]"), fields, text),
-            Tree::List(items) => {
-                for item in items {
-                    if let Tree::Map(fields) = item {
-                        emit_table(&path, &format!("[[{path}]]"), fields, text);
-                    }
+}
+
+/// One field of the table `path`: a line, or tables of its own.
+pub(super) fn emit_field(path: &str, name: &str, value: &Tree, text: &mut String) {
+    let name = key(name);
+    match value {
+        Tree::Null => {}
+        Tree::Map(fields) => {
+            let path = format!("{path}.{name}");
+            emit_table(&path, &format!("[{path}]"), fields, text);
+        }
+        Tree::List(items) if is_table(value) => {
+            let path = format!("{path}.{name}");
+            for item in items {
+                if let Tree::Map(fields) = item {
+                    emit_table(&path, &format!("[[{path}]]"), fields, text);
                 }
             }
-            _ => {}
         }
+        value => text.extend([name.as_str(), " = ", &inline(value), "\n"]),
     }
 }
 
 /// Whether a field is written under headers of its own.
-fn is_table(value: &Tree) -> bool {
+pub(super) fn is_table(value: &Tree) -> bool {
     match value {
         Tree::Map(_) => true,
         Tree::List(items) => {
@@ -125,7 +131,7 @@ fn is_table(value: &Tree) -> bool {
 }
 
 /// A value behind its key. TOML has no null: in a list it becomes an empty text.
-fn inline(value: &Tree) -> String {
+pub(super) fn inline(value: &Tree) -> String {
     match value {
         Tree::Null => "\"\"".to_owned(),
         Tree::Bool(value) => value.to_string(),

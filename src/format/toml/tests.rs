@@ -5,9 +5,10 @@ use zeroize::Zeroizing;
 use super::{
     attach, detach, doubtful_comments, emit_metadata, key, meaning, opened, plaintext, scan,
 };
-use super::{value, write_token, write_value};
+use super::{revise, value, write_token, write_value};
 use crate::document::Document;
 use crate::edit::splice;
+use crate::format::revise::Revision;
 use crate::format::testing::{TOKEN, check_nodes, round_trip};
 use crate::format::{Format, MAX_DEPTH};
 use crate::node::{Form, Kind, Node};
@@ -588,6 +589,71 @@ fn metadata_is_taken_out_however_it_is_written() {
         let detached = splice(source, &detach(source, &nodes).edits).unwrap();
         assert_eq!(&*detached, rest, "{source}");
     }
+}
+
+/// `source` with these changes to its metadata.
+fn revised(source: &str, changes: &[(&str, Option<Tree>)]) -> Option<String> {
+    let nodes = scan(source).unwrap();
+    let document = Document::parse(Format::Toml, source).unwrap();
+    let names = ["age", "mac", "note", "version"];
+    let revision = Revision {
+        changes: changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        order: names.map(str::to_owned).to_vec(),
+    };
+    let edits = revise(source, &nodes, document.metadata()[0], &revision)?;
+    Some(splice(source, &edits).unwrap().to_string())
+}
+
+#[test]
+fn fields_of_the_metadata_change_where_they_stand() {
+    let text = |text: &str| Some(Tree::Str(text.to_owned()));
+    let key = |enc: &str| Tree::Map(vec![("enc".to_owned(), Tree::Str(enc.to_owned()))]);
+    let keys = |all: &[&str]| Some(Tree::List(all.iter().map(|enc| key(enc)).collect()));
+    let body = "a = 1\n\n[sops] # ours\nmac='x'\nversion  = \"3\" # mine\n";
+    let one = "\n[[sops.age]]\nenc = \"A\"\n";
+    let two = "\n[[sops.age]]\nenc = \"A\"\n\n[[sops.age]]\nenc = \"B\"\n";
+    let of = |tables: &str| format!("{body}{tables}");
+    for (source, changes, expected) in [
+        (of(one), ("mac", text("y")), of(one).replace("'x'", "\"y\"")),
+        (of(one), ("age", keys(&["A", "B"])), of(two)),
+        (of(two), ("age", keys(&["A"])), of(one)),
+        (of(one), ("age", None), of("")),
+        (of(""), ("age", keys(&["A"])), of(one)),
+        (
+            of(one),
+            ("note", text("z")),
+            of(one).replace("'x'\n", "'x'\nnote = \"z\"\n"),
+        ),
+        (
+            of(one),
+            ("version", None),
+            of(one).replace("version  = \"3\" # mine\n", ""),
+        ),
+        (of(one), ("none", None), of(one)),
+    ] {
+        assert_eq!(
+            revised(&source, std::slice::from_ref(&changes)),
+            Some(expected.clone())
+        );
+        let crlf = |text: &str| text.replace('\n', "\r\n");
+        assert_eq!(
+            revised(&crlf(&source), std::slice::from_ref(&changes)),
+            Some(crlf(&expected))
+        );
+        let ended = |text: &str| text.trim_end().to_owned();
+        assert_eq!(revised(&ended(&source), &[changes]), Some(ended(&expected)));
+    }
+    for source in [
+        "sops.mac = 'x'\n",
+        "sops = {mac = 'x'}\n",
+        "[sops]\nmac = 'x'\n[b]\n[[sops.age]]\n",
+    ] {
+        assert_eq!(revised(source, &[("mac", text("y"))]), None, "{source}");
+    }
+    assert_eq!(revised(&of(one), &[("age", text("x"))]), None);
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::value::{NotOfType, Time, Type, Value};
 /// [`ScanError`] if TOML 1.0 has no such scalar, and for numbers beyond 64 bits.
 pub(super) fn read<'a>(source: &'a str, at: Span) -> Result<(Type, Value<'a>), ScanError> {
     let lexeme = at.of(source);
+    if lexeme.is_empty() {
+        return Err(ScanError::new(at, "there is no value behind the `=`"));
+    }
     let (kind, text) = decode(lexeme, at).map_err(|error| scan_error(source, &error))?;
     let wrong = |what: &str| ScanError::new(at, what);
     Ok(match kind {

@@ -445,6 +445,7 @@ fn whatever_can_be_sealed_opens_to_the_same_bytes_after_a_rotation() {
         "roundtrip/json",
         "roundtrip/dotenv",
         "roundtrip/ini",
+        "roundtrip/toml",
         "exceptions",
         "sops/3.13.2/plain",
         "sops/3.13.2/random",

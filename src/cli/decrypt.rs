@@ -120,11 +120,8 @@ fn read(
 ) -> Result<Source, Failure> {
     let format = same_format(input, output_type)?;
     let input = Input::new(input.file.clone());
-    Ok(Source {
-        name: input.name(),
-        format,
-        bytes: io::read(context, &input)?,
-    })
+    let bytes = io::read(context, &input)?;
+    Ok(Source::new(input.name(), format, bytes))
 }
 
 /// Opens one file into `target`.

@@ -172,13 +172,10 @@ fn read(context: &mut Context, arguments: &Diff, name: &str) -> Result<Source, F
             }
         })?,
     };
-    Ok(Source {
-        name: name.to_owned(),
-        format: arguments
-            .input_type
-            .unwrap_or_else(|| Format::of_path(name)),
-        bytes,
-    })
+    let format = arguments
+        .input_type
+        .unwrap_or_else(|| Format::of_path(name));
+    Ok(Source::new(name.to_owned(), format, bytes))
 }
 
 fn open(context: &mut Context, arguments: &Diff, source: &Source) -> Result<Version, Failure> {

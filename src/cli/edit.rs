@@ -94,15 +94,7 @@ pub(crate) fn run(
     if bytes.is_empty() {
         return create(context, arguments, config, Some(&bytes), &name, format);
     }
-    change(
-        context,
-        arguments,
-        &Source {
-            name,
-            format,
-            bytes,
-        },
-    )
+    change(context, arguments, &Source::new(name, format, bytes))
 }
 
 /// Edits a file that exists.
@@ -166,11 +158,7 @@ fn create(
         metadata: &metadata,
     };
     session.run(context, |context, bytes| {
-        let source = Source {
-            name: name.to_owned(),
-            format,
-            bytes,
-        };
+        let source = Source::new(name.to_owned(), format, bytes);
         let key = (key.clone(), metadata.clone());
         let allow_clear = arguments.selection.allow_clear;
         anew(context, &source, &creation.selection, key, allow_clear).map(Some)

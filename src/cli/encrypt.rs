@@ -165,11 +165,8 @@ fn is_control(path: &Path) -> bool {
 fn read(context: &mut Context, arguments: &Encrypt, input: &InputArgs) -> Result<Source, Failure> {
     let format = same_format(input, arguments.output.output_type)?;
     let input = Input::new(input.file.clone());
-    Ok(Source {
-        name: input.name(),
-        format,
-        bytes: io::read(context, &input)?,
-    })
+    let bytes = io::read(context, &input)?;
+    Ok(Source::new(input.name(), format, bytes))
 }
 
 /// Seals one file into `target`.
@@ -269,11 +266,10 @@ fn earlier(
         return Ok(None);
     }
     let bytes = io::read(context, &Input::File(path.clone()))?;
-    let earlier = Source {
-        name: path.display().to_string(),
-        format,
-        bytes,
-    };
+    let earlier = Source::new(path.display().to_string(), format, bytes);
+    if earlier.format != format {
+        return Ok(None);
+    }
     match earlier.document(Exit::Failed) {
         Ok(document) => Ok((!document.metadata().is_empty()).then_some(earlier)),
         Err(failure) if looks_sealed(&earlier.bytes) => {

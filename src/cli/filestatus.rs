@@ -36,11 +36,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Filestatus) -> Result<Exit,
     let format = arguments
         .input_type
         .unwrap_or_else(|| Format::of_path(&input.name()));
-    let source = Source {
-        name: input.name(),
-        format,
-        bytes: io::read(context, &input)?,
-    };
+    let source = Source::new(input.name(), format, io::read(context, &input)?);
     let encrypted = is_encrypted(&source)?;
     context.print(format!("{{\"encrypted\":{encrypted}}}\n").as_bytes())?;
     Ok(Exit::Success)

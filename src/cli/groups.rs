@@ -181,11 +181,8 @@ fn change(
 ) -> Result<Exit, Failure> {
     let input = Input::File(file.file.clone());
     let of_name = || Format::of_path(&file.file.to_string_lossy());
-    let source = Source {
-        name: input.name(),
-        format: file.input_type.unwrap_or_else(of_name),
-        bytes: io::read(context, &input)?,
-    };
+    let format = file.input_type.unwrap_or_else(of_name);
+    let source = Source::new(input.name(), format, io::read(context, &input)?);
     let sealed = Sealed::parse(context, &source)?;
     let mut wanted = Wanted::of(&sealed.metadata);
     let at = change(&source.name, &mut wanted)?;

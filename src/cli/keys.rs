@@ -123,11 +123,9 @@ fn sealed_files(context: &mut Context, paths: &[PathBuf]) -> Result<Vec<PathBuf>
 
 fn source(context: &mut Context, path: &Path) -> Result<Source, Failure> {
     let name = path.display().to_string();
-    Ok(Source {
-        format: Format::of_path(&name),
-        bytes: io::read(context, &Input::File(path.to_owned()))?,
-        name: name.strip_prefix("./").unwrap_or(&name).to_owned(),
-    })
+    let bytes = io::read(context, &Input::File(path.to_owned()))?;
+    let shown = name.strip_prefix("./").unwrap_or(&name).to_owned();
+    Ok(Source::new(shown, Format::of_path(&name), bytes))
 }
 
 /// A file that was planned for, unless it is another one by now.

@@ -139,11 +139,7 @@ fn is_sealed(context: &Context, repository: &Repository, path: &Path, stages: &S
 }
 
 fn source(name: &str, bytes: Zeroizing<Vec<u8>>) -> Source {
-    Source {
-        name: name.to_owned(),
-        format: Format::of_path(name),
-        bytes,
-    }
+    Source::new(name.to_owned(), Format::of_path(name), bytes)
 }
 
 /// What `--take` means: sides, with the paths they are taken for.

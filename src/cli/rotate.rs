@@ -220,11 +220,8 @@ fn rotate(
         input_type: arguments.input_type,
         filename_override: arguments.filename_override.clone(),
     };
-    let source = Source {
-        name: input.name(),
-        format: same_format(&named, arguments.output.output_type)?,
-        bytes: io::read(context, &input)?,
-    };
+    let format = same_format(&named, arguments.output.output_type)?;
+    let source = Source::new(input.name(), format, io::read(context, &input)?);
     let sealed = Sealed::parse(context, &source)?;
     let mut wanted = Wanted::of(&sealed.metadata);
     let removed = remove(&mut wanted, asked);

@@ -3,7 +3,7 @@
 //! Gives the errors of the library their exit codes and words. Knows nothing of what a command does with the plaintext.
 
 use sops_rs::document::Document;
-use sops_rs::format::Format;
+use sops_rs::format::{self, Format};
 use sops_rs::keys::{self, Attempt, NotRecovered, Outcome};
 use sops_rs::metadata::{Metadata, MetadataError};
 use sops_rs::node::NodeId;
@@ -40,6 +40,21 @@ pub(crate) struct Sealed<'a> {
 }
 
 impl Source {
+    /// A file of this format. SOPS takes `.toml` for binary: what it has sealed under such a name is read as that, since no
+    /// TOML begins with a brace.
+    pub(crate) fn new(name: String, format: Format, bytes: Zeroizing<Vec<u8>>) -> Self {
+        let is_envelope = || std::str::from_utf8(&bytes).is_ok_and(format::binary::is_envelope);
+        let format = match format {
+            Format::Toml if is_envelope() => Format::Binary,
+            format => format,
+        };
+        Self {
+            name,
+            format,
+            bytes,
+        }
+    }
+
     /// Scans the text. A sealed binary file is read as the JSON it is.
     ///
     /// # Errors

@@ -210,11 +210,8 @@ pub(crate) fn plugin_keys(context: &mut Context, path: &Path) -> Vec<WrappedKey>
     if !names_plugin(&bytes) {
         return Vec::new();
     }
-    let source = Source {
-        name: String::new(),
-        format: Format::of_path(&path.to_string_lossy()),
-        bytes,
-    };
+    let format = Format::of_path(&path.to_string_lossy());
+    let source = Source::new(String::new(), format, bytes);
     let Ok(document) = source.document(Exit::Failed) else {
         return Vec::new();
     };
@@ -253,7 +250,7 @@ pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
         None => {}
     }
     // What is no JSON is no envelope, but perhaps a text about sealed files, or a file whose name does not say what it is.
-    let others = [Format::Yaml, Format::Dotenv, Format::Ini];
+    let others = [Format::Yaml, Format::Dotenv, Format::Ini, Format::Toml];
     let is = |format: &Format| holds_metadata(*format, &bytes) == Some(true);
     if let Some(format) = others.iter().find(|format| is(format)) {
         let (name, format) = (path.display(), format.name());
@@ -266,11 +263,7 @@ pub(crate) fn is_sealed(context: &mut Context, path: &Path) -> bool {
 
 /// Whether a file of this format has metadata; `None` if it cannot be read.
 fn holds_metadata(format: Format, bytes: &Zeroizing<Vec<u8>>) -> Option<bool> {
-    let source = Source {
-        name: String::new(),
-        format,
-        bytes: bytes.clone(),
-    };
+    let source = Source::new(String::new(), format, bytes.clone());
     let document = source.document(Exit::Failed).ok()?;
     Some(!document.metadata().is_empty())
 }

@@ -139,11 +139,9 @@ fn plan(
 
 fn read(context: &mut Context, arguments: &Updatekeys, path: &Path) -> Result<Source, Failure> {
     let of_name = || Format::of_path(&path.to_string_lossy());
-    Ok(Source {
-        name: path.display().to_string(),
-        format: arguments.input_type.unwrap_or_else(of_name),
-        bytes: io::read(context, &Input::File(path.to_owned()))?,
-    })
+    let format = arguments.input_type.unwrap_or_else(of_name);
+    let bytes = io::read(context, &Input::File(path.to_owned()))?;
+    Ok(Source::new(path.display().to_string(), format, bytes))
 }
 
 /// Prints the plan: each change once, with the files it is for.

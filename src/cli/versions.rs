@@ -55,6 +55,7 @@ impl Versions {
         identity: &IdentityArgs,
         then: impl FnOnce(&mut Context, Ready<'_>) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
+        refuse_two_formats(&self.ours, &self.theirs)?;
         let ours = Sealed::parse(context, &self.ours)?;
         let theirs = Sealed::parse(context, &self.theirs)?;
         let our_key = ours.data_key(context, identity)?;
@@ -213,8 +214,27 @@ fn open_base<'a>(
     known: &[(&Sealed<'_>, &DataKey)],
 ) -> Result<(Sealed<'a>, DataKey), Failure> {
     let sealed = Sealed::parse(context, source)?;
+    let format = sealed.document.format();
+    if known
+        .iter()
+        .any(|(other, _)| other.document.format() != format)
+    {
+        let message = format!("it is sealed as {}, unlike its successors", format.name());
+        return Err(Failure::new(Exit::CannotRead, message));
+    }
     let key = key_of(context, identity, &sealed, known)?;
     Ok((sealed, key))
+}
+
+/// What SOPS has sealed as binary, and this program as TOML, has nothing to compare.
+fn refuse_two_formats(ours: &Source, theirs: &Source) -> Result<(), Failure> {
+    if ours.format == theirs.format {
+        return Ok(());
+    }
+    let (one, other) = (ours.format.name(), theirs.format.name());
+    let message = format!("our version is sealed as {one}, theirs as {other}");
+    Err(Failure::new(Exit::CannotRead, message)
+        .hint("take one side: `git checkout --ours FILE` or `--theirs`"))
 }
 
 /// The data key of a version: most often that of another one, which was wrapped alike.

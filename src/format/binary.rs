@@ -24,9 +24,27 @@ pub fn data(nodes: &[Node], source: &str) -> Option<NodeId> {
     })
 }
 
+/// Whether `source` is the envelope of a sealed file: an object with sealed bytes and metadata.
+#[must_use]
+pub fn is_envelope(source: &str) -> bool {
+    // Most texts of other formats are not scanned.
+    if !source.trim_ascii_start().starts_with('{') {
+        return false;
+    }
+    let Ok(nodes) = json::scan(source) else {
+        return false;
+    };
+    let is_metadata = |node: &Node| {
+        node.parent == Some(0)
+            && node.kind == Kind::Mapping
+            && json::key(source, node).is_ok_and(|name| name == "sops")
+    };
+    data(&nodes, source).is_some() && nodes.iter().any(is_metadata)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{data, seal};
+    use super::{data, is_envelope, seal};
     use crate::document::Document;
     use crate::format::Format;
     use crate::format::testing::{fixture, text_fixtures};
@@ -40,6 +58,7 @@ mod tests {
             let token = document.node(id).unwrap().inner.of(&sealed);
             let metadata = document.tree(*document.metadata().first().unwrap());
             assert_eq!(seal(token, &metadata), sealed, "{name}");
+            assert!(is_envelope(&sealed), "{name}");
             seen += 1;
         }
         assert!(seen >= 3);
@@ -53,6 +72,9 @@ mod tests {
         assert_eq!(document.node(id).unwrap().inner.of(source), "yes");
         let none = Document::parse(Format::Binary, "{}").unwrap();
         assert_eq!(data(none.nodes(), "{}"), None);
+        for other in ["{}", "a = 1", "{\"data\": \"\"}", "{\"sops\": {}}", "{"] {
+            assert!(!is_envelope(other), "{other}");
+        }
         assert!(fixture("sealed/zero.bin").contains("\"data\": \"\""));
     }
 }

@@ -243,6 +243,7 @@ fn the_status_of_every_kind_of_file() {
         ("db.json", "{\"a\": \"b\"}\n"),
         ("db.env", "A=b\n"),
         ("db.ini", "[s]\na = b\n"),
+        ("db.toml", "[s]\na = 'b'\n"),
         ("db.bin", "\0\u{1}not text"),
         ("db.txt", "{\"a\": \"b\"}\n"),
     ] {
@@ -496,6 +497,7 @@ fn key_groups_open_with_the_threshold_and_not_below() {
         ("db.json", "{\"a\": 1}\n"),
         ("db.env", "A=1\n"),
         ("db.ini", "[s]\na = 1\n"),
+        ("db.toml", "[s]\na = 1\n"),
         ("db.bin", "\0"),
     ];
     for (name, text) in plain {
@@ -694,6 +696,7 @@ fn sealing_again_writes_nothing_if_nothing_changed() {
         ("db.json", "{\"a\": [1, \"two\", null, 1.5]}\n"),
         ("db.env", "# c\nA=1\nB=\"two\"\n"),
         ("db.ini", "; c\n[s]\na = 1\n"),
+        ("db.toml", "# c\n[s] # d\na = 0x1\nb = ['', 1.50]\n"),
         ("db.bin", "\0\u{1}two"),
         ("empty.bin", ""),
     ] {

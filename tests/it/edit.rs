@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::support::{ALICE, Ran, Terminal, World, send, unique, wait_until, without_privileges};
 
 /// One small file in each format: its name, its text, what the editor replaces, and by what.
-const FILES: [(&str, &str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str, &str); 6] = [
     (
         "db.yaml",
         "# database\nhost: db.example.com # inline\nlist:\n  - one\n  - two\n  - two\nport: 5432\nlast: 'q'\n",
@@ -35,6 +35,12 @@ const FILES: [(&str, &str, &str, &str); 5] = [
         "; database\n[db]\nhost = db.example.com\nport = 5432\n\n[other]\nlast = q\n",
         "db.example.com",
         "db2.example.com",
+    ),
+    (
+        "db.toml",
+        "# database\n[db]\nhost = 'db.example.com' # here\nport = 0x1538\n\n[[other]]\nlast = [1, 2]\n",
+        "0x1538",
+        "5_433",
     ),
     ("db.txt", "any text\n", "any", "other"),
 ];
@@ -144,7 +150,9 @@ fn an_edit_that_changes_no_value_is_kept_if_it_changes_the_text() {
 #[test]
 fn a_new_file_starts_with_an_example_of_its_format() {
     let world = world_with(&[]);
-    for name in ["new.yaml", "new.json", "new.env", "new.ini", "new.txt"] {
+    for name in [
+        "new.yaml", "new.json", "new.env", "new.ini", "new.toml", "new.txt",
+    ] {
         let copy = world.path("seen");
         let script = format!(
             "cp \"$1\" {copy:?}; sed -i 's/a secret/s3cret/;s/not s3cret/not a secret/;s/your own/my/' \"$1\""
@@ -345,6 +353,12 @@ fn a_broken_edit_is_kept_sealed_beside_the_file() {
             "[s]\na = one\n",
             "[s]\na = S3CR3T-kept\n[t\n",
             "db.ini:3:",
+        ),
+        (
+            "db.toml",
+            "[s]\na = 'one'\n",
+            "[s]\na = 'S3CR3T-kept'\n[t\n",
+            "db.toml:3:",
         ),
     ];
     for (name, text, typed, place) in broken {

@@ -450,6 +450,7 @@ fn already_encrypted() {
         ("db.json", "{\"a\": \"b\"}\n"),
         ("db.env", "A=b\n"),
         ("db.ini", "[s]\na = b\n"),
+        ("db.toml", "a = 'b'\n"),
         ("db.bin", "b"),
     ] {
         world.write(name, plain);
@@ -1382,10 +1383,10 @@ For more information, try '--help'.
 "#]],
     );
     assert_message(
-        world.fails(1, ["decrypt", "--input-type", "toml", "db.yaml"]),
+        world.fails(1, ["decrypt", "--input-type", "csv", "db.yaml"]),
         str![[r#"
-sops-rs: error: invalid value 'toml' for '--input-type <FORMAT>'
-  [possible values: yaml, json, dotenv, ini, binary]
+sops-rs: error: invalid value 'csv' for '--input-type <FORMAT>'
+  [possible values: yaml, json, dotenv, ini, toml, binary]
 
 For more information, try '--help'.
 

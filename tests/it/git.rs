@@ -19,7 +19,7 @@ struct Repo {
 type Write = fn(&[(&str, &str)]) -> String;
 
 /// The formats: a file name, and how entries are written.
-const FORMATS: [(&str, Write); 4] = [
+const FORMATS: [(&str, Write); 5] = [
     ("s/app.yaml", |entries| {
         lines(entries, |key, value| format!("{key}: {value}\n"))
     }),
@@ -39,18 +39,25 @@ const FORMATS: [(&str, Write); 4] = [
             lines(entries, |key, value| format!("{key} = {value}\n"))
         )
     }),
+    ("s/app.toml", |entries| {
+        format!(
+            "[main]\n{}",
+            lines(entries, |key, value| format!("{key} = '{value}'\n"))
+        )
+    }),
 ];
 
 /// Other names for the same.
-const RENAMED: [&str; 4] = [
+const RENAMED: [&str; 5] = [
     "s/renamed.yaml",
     "s/renamed.json",
     "s/renamed.env",
     "s/renamed.ini",
+    "s/renamed.toml",
 ];
 
 /// The places of the formats.
-const ALL: [usize; 4] = [0, 1, 2, 3];
+const ALL: [usize; 5] = [0, 1, 2, 3, 4];
 
 fn lines(entries: &[(&str, &str)], line: fn(&str, &str) -> String) -> String {
     entries
@@ -357,7 +364,7 @@ fn a_conflict_is_sealed_and_can_be_resolved() {
             ran.stderr
         );
 
-        let path = if repo.file.ends_with("ini") {
+        let path = if repo.file.ends_with("ini") || repo.file.ends_with("toml") {
             "main.a"
         } else {
             "a"
@@ -699,7 +706,7 @@ fn diffs_are_readable_masked_and_never_fail() {
                 "-{}",
                 FORMATS[format].1(&[("a", &old[0])])
                     .lines()
-                    .nth(usize::from(format % 2 == 1))
+                    .nth(usize::from([1, 3, 4].contains(&format)))
                     .expect("a line")
                     .trim_end_matches(',')
             )),

@@ -52,6 +52,8 @@ mod support;
 mod tidy;
 #[cfg(test)]
 mod toml_corpus;
+#[cfg(test)]
+mod toml_files;
 #[cfg(all(test, not(feature = "pgp"), not(feature = "online")))]
 mod without_features;
 #[cfg(test)]

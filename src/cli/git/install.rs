@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sops_rs::config::git_patterns;
-use sops_rs::document::Document;
 use sops_rs::format::Format;
 
 use crate::cli::context::Context;
@@ -18,6 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::io::{self, Input, Privacy};
 use crate::cli::report::{Failure, escaped};
 use crate::cli::repository::Repository;
+use crate::cli::sealed::Source;
 
 /// Tell git how to diff and merge sealed files
 ///
@@ -270,10 +270,7 @@ fn is_sealed(context: &mut Context, path: &Path) -> bool {
         return false;
     }
     let format = Format::of_path(&path.to_string_lossy());
-    let document = io::text(&bytes, "")
-        .ok()
-        .and_then(|text| Document::parse(format, text).ok());
-    document.is_some_and(|document| !document.metadata().is_empty())
+    Source::new(String::new(), format, bytes).is_sealed()
 }
 
 /// Those of these files that have both drivers, under either name.

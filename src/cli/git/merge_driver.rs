@@ -83,11 +83,7 @@ fn merge(
     let format = Format::of_path(name);
     let read = |context: &mut Context, path: &PathBuf| {
         let bytes = io::read(context, &Input::File(path.clone()))?;
-        Ok::<_, Failure>(Source {
-            name: name.to_owned(),
-            format,
-            bytes,
-        })
+        Ok::<_, Failure>(Source::new(name.to_owned(), format, bytes))
     };
     let base = read(context, &arguments.base)?;
     let ours = read(context, &arguments.ours)?;

@@ -47,11 +47,8 @@ pub(crate) fn run(context: &mut Context, arguments: &Textconv) -> Result<Exit, F
         return Ok(Exit::Success);
     };
     let name = input.name();
-    let source = Source {
-        format: Format::of_path(&name),
-        name,
-        bytes,
-    };
+    let format = Format::of_path(&name);
+    let source = Source::new(name, format, bytes);
     // A file in the history may have been plain, or have conflict markers.
     let document = source.document(Exit::Failed).ok();
     let Some(document) = document.filter(|document| !document.metadata().is_empty()) else {

@@ -87,6 +87,8 @@ fn a_value_of_a_megabyte_comes_back() {
         (Format::Json, format!("{{\"a\": \"{long}\"}}")),
         (Format::Dotenv, format!("A={long}\n")),
         (Format::Ini, format!("[a]\nb = \"\"\"{block}\"\"\"\n")),
+        (Format::Toml, format!("a = \"{long}\"\n")),
+        (Format::Toml, format!("a = \"\"\"\n{block}\"\"\"\n")),
     ] {
         soon(format.name(), || comes_back(format, None, &text));
     }
@@ -110,6 +112,9 @@ fn a_hundred_thousand_keys_come_back() {
         (Format::Json, "{\"z\": 1", ", \"k@\": \"v\"", "}"),
         (Format::Dotenv, "", "K@=v\n", ""),
         (Format::Ini, "[s]\n", "k@ = v\n", ""),
+        (Format::Toml, "", "k@ = 1\n", ""),
+        (Format::Toml, "", "[t@]\n[[l]]\na.b@.c = ['v']\n", ""),
+        (Format::Toml, "a = {z = 1", ", k@.x = 1", "}\n"),
     ] {
         let mut text = before.to_owned();
         for number in 0..100_000 {
@@ -161,16 +166,17 @@ fn long_runs_of_one_character_cost_no_more_than_their_length() {
         "[", "{", "]", "}", "\"", "'", "`", "\\", "#", "# \n", "&a ", "*a ", "!x ", "- ", "? ",
         ": ", "?\n", "-\n", "|\n", ">\n", " ", "\t", "\n", "\r", "\r\n", "a: ", "a:\n", "---\n",
         "...\n", "%", "=", ";", "[a]\n", "a=\\\n", "é", "\u{85}", "<<: ", ",", "{a,", "[a,",
-        "\"\"\"", "#\n\n", "\\\n",
+        "\"\"\"", "#\n\n", "\\\n", "a.", "a = ", "[[a]]\n", "[a.a]\n",
     ];
     for run in runs {
         let long = run.repeat(30_000 / run.len());
-        for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini] {
+        for format in Format::ALL {
             for text in [
                 long.clone(),
                 format!("a: {long}"),
                 format!("{{\"a\": {long}"),
                 format!("a: \"{long}\"\n"),
+                format!("a = {long}"),
             ] {
                 soon(run, || {
                     let _refused =

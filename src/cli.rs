@@ -67,7 +67,7 @@ use report::{Failure, escaped};
 /// The version of SOPS that scripts may take this program for when it is called by that name.
 const SOPS_VERSION: &str = "3.13.2";
 
-/// Keeps secrets in git: encrypts the values in YAML, JSON, dotenv and INI files, and leaves all else as it is
+/// Keeps secrets in git: encrypts the values in YAML, JSON, dotenv, INI and TOML files, and leaves all else as it is
 #[derive(Parser, Debug)]
 #[command(
     name = "sops-rs",

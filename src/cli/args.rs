@@ -290,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn a_format_has_one_of_five_names() {
+    fn a_format_has_one_of_six_names() {
         let error = parse("--input-type yml f").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidValue);
         assert!(
             error
                 .to_string()
-                .contains("yaml, json, dotenv, ini, binary"),
+                .contains("yaml, json, dotenv, ini, toml, binary"),
             "{error}"
         );
     }

@@ -311,7 +311,7 @@ fn not_an_envelope(name: &str) -> Failure {
         format!("`{name}` is not encrypted: sops metadata not found"),
     )
     .detail("its format is taken to be binary, since its name says no other")
-    .hint("give `--input-type` if it is YAML, JSON, dotenv or INI")
+    .hint("give `--input-type` if it is YAML, JSON, dotenv, INI or TOML")
 }
 
 /// The metadata cannot be read: which field, and where.

@@ -534,7 +534,7 @@ hint: encrypt it with `sops-rs encrypt -i db.yaml`
         str![[r#"
 sops-rs: error: `db.txt` is not encrypted: sops metadata not found
   its format is taken to be binary, since its name says no other
-hint: give `--input-type` if it is YAML, JSON, dotenv or INI
+hint: give `--input-type` if it is YAML, JSON, dotenv, INI or TOML
 
 "#]],
     );

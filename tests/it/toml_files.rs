@@ -15,7 +15,11 @@ fn alice() -> World {
 fn what_is_no_toml_is_refused_with_line_and_column() {
     let world = alice();
     for (text, place, message) in [
-        ("a = 1\nb = \n", "db.toml:2:5", "there is no value behind the `=`"),
+        (
+            "a = 1\nb = \n",
+            "db.toml:2:5",
+            "there is no value behind the `=`",
+        ),
         (
             "a = 1\n[a]\n",
             "db.toml:2:2",

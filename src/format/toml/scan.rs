@@ -138,12 +138,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn table_header(&mut self, header: Span) -> Result<(), ScanError> {
+    /// The same of a header. Comments above the metadata were at the end of the file before it was sealed.
+    fn header_keys(&mut self) -> Result<(Vec<Key<'a>>, Key<'a>), ScanError> {
         let (prefix, key) = self.take_keys()?;
         if prefix.first().unwrap_or(&key).name == "sops" {
-            // Comments above the metadata were at the end of the file before it was sealed.
             self.place_comments(self.table)?;
         }
+        Ok((prefix, key))
+    }
+
+    fn table_header(&mut self, header: Span) -> Result<(), ScanError> {
+        let (prefix, key) = self.header_keys()?;
         let parent = self.tables.walk_header(&prefix)?;
         self.place_comments(parent)?;
         let table = self.tables.table(parent, &key, header)?;
@@ -152,7 +157,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn item_header(&mut self, header: Span) -> Result<(), ScanError> {
-        let (prefix, key) = self.take_keys()?;
+        let (prefix, key) = self.header_keys()?;
         let parent = self.tables.walk_header(&prefix)?;
         let list = self.tables.list(parent, &key)?;
         self.place_comments(list)?;

@@ -630,8 +630,10 @@ fn cannot_seal(source: &Source, selection: Option<&Selection>, error: &EncryptEr
         .hint("write the value there yourself, change the rule, or add `--allow-clear` if it may be seen"),
         EncryptError::TokenMatchesRule(span) => refused(span.start())
         .hint("make the expression match your marker alone"),
-        EncryptError::DoubtfulComment(span) => refused(span.start())
-        .hint("write it on a line of its own, directly above the key it is for and in the same column"),
+        EncryptError::DoubtfulComment(span) => refused(span.start()).hint(match source.format {
+            Format::Toml => "move it directly above the line that mentions this table first",
+            _ => "write it on a line of its own, directly above the key it is for and in the same column",
+        }),
         EncryptError::HeaderComment(span) => refused(span.start())
         .hint("move the comment to a line of its own above the header"),
         EncryptError::NothingSealed { clear } => {

@@ -331,7 +331,7 @@ fn config_text(user: &str, own: Option<&str>, others: &[String]) -> String {
 creation_rules:
   # All files in folders named `secrets`, and files such as `db.secret.yaml` or
   # `prod.enc.env` anywhere.
-  - path_regex: '(^|/)secrets/|\\.(secret|enc)\\.(ya?ml|json|env|ini)$'
+  - path_regex: '(^|/)secrets/|\\.(secret|enc)\\.(ya?ml|json|env|ini|toml)$'
     # To seal only some of the values, for example in Kubernetes manifests:
     # encrypted_regex: '^(data|stringData)$'
     age: &owners

@@ -64,8 +64,8 @@ pub enum EncryptError {
     /// A comment's token matches `unencrypted_comment_regex`, so it could never be opened again.
     #[error("the rule `unencrypted_comment_regex` matches sealed comments themselves")]
     TokenMatchesRule(Span),
-    /// A rule asks this comment what is sealed, and it stands where SOPS may count it for another entry.
-    #[error("the rule asks this comment what is sealed, but SOPS may count it for another key")]
+    /// A rule asks this comment what is sealed, and it stands where it may be counted for another entry.
+    #[error("the rule asks this comment what is sealed, but it may be counted for another key")]
     DoubtfulComment(Span),
     /// A comment behind an INI section header is to be sealed: a token there would become part of the section's name.
     #[error("a comment behind a section header cannot be sealed")]

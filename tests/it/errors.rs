@@ -402,7 +402,7 @@ fn a_comment_that_would_be_counted_for_another_key() {
     assert_message(
         world.fails(23, arguments),
         str![[r#"
-sops-rs: error: the rule asks this comment what is sealed, but SOPS may count it for another key
+sops-rs: error: the rule asks this comment what is sealed, but it may be counted for another key
   --> db.yaml:2:17
  2 | m: …
    |    ^

@@ -37,8 +37,20 @@ impl Mac {
 
     /// Takes in the next value in walk order; `sealed` says whether the rules seal it. Comments are not values.
     pub fn feed(&mut self, value: &Value<'_>, sealed: bool) {
-        if sealed || !self.only_encrypted {
-            self.hash.update(value.hashed());
+        if !sealed && self.only_encrypted {
+            return;
+        }
+        match value {
+            // A version control system may change the line ends of a spelling in clear (spec 15.4).
+            Value::Lexeme(_, text) => {
+                for (number, line) in text.expose().split("\r\n").enumerate() {
+                    if number > 0 {
+                        self.hash.update("\n");
+                    }
+                    self.hash.update(line);
+                }
+            }
+            value => self.hash.update(value.canonical()),
         }
     }
 
@@ -64,7 +76,7 @@ pub fn equal(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Mac, equal};
-    use crate::value::Value;
+    use crate::value::{Type, Value};
 
     /// Spec 13: `a: hello`, `b_unencrypted: 1e3`, `c: [true, 2.50, null, ""]`.
     fn tree() -> [(Value<'static>, bool); 6] {
@@ -107,5 +119,22 @@ mod tests {
         assert!(equal("AB", "AB"));
         assert!(!equal("AB", "ab"));
         assert!(!equal("AB", "ABC"));
+    }
+
+    #[test]
+    fn line_ends_of_a_toml_spelling_do_not_count() {
+        let digest = |value: Value<'_>| {
+            let mut mac = Mac::new(false);
+            mac.feed(&value, true);
+            mac.finish()
+        };
+        let spelled = |text: &'static str| Value::Lexeme(Type::Str, text.into());
+        let unix = digest(spelled("\"\"\"\na\n\"\"\""));
+        assert_eq!(digest(spelled("\"\"\"\r\na\r\n\"\"\"")), unix);
+        assert_eq!(digest(Value::Str("\"\"\"\na\n\"\"\"".into())), unix);
+        assert_ne!(
+            digest(Value::Str("a\r\n".into())),
+            digest(Value::Str("a\n".into()))
+        );
     }
 }

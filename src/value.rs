@@ -129,18 +129,6 @@ impl Value<'_> {
         }
     }
 
-    /// The bytes that the MAC hashes: the canonical ones; of a spelling, with line breaks as LF, since a version control system
-    /// may change those of a value in clear (spec 15.4).
-    #[must_use]
-    pub fn hashed(&self) -> Cow<'_, [u8]> {
-        match self {
-            Self::Lexeme(_, text) if text.expose().contains("\r\n") => {
-                Cow::Owned(text.expose().replace("\r\n", "\n").into_bytes())
-            }
-            _ => self.canonical(),
-        }
-    }
-
     /// Reads the decrypted bytes of a token of type `kind` (spec 1.3, column 4).
     ///
     /// # Errors

@@ -392,13 +392,6 @@ fn what_is_sealed_is_the_spelling_and_an_empty_text_is_empty_however_it_is_spell
 }
 
 #[test]
-fn line_ends_of_a_spelling_do_not_count_in_the_mac() {
-    let lexeme = Value::Lexeme(Type::Str, "\"\"\"\r\na\r\n\"\"\"".into());
-    assert_eq!(&*lexeme.hashed(), b"\"\"\"\na\n\"\"\"");
-    assert_eq!(Value::Str("a\r\n".into()).hashed(), &b"a\r\n"[..]);
-}
-
-#[test]
 fn only_one_scalar_of_its_type_comes_out_of_a_token() {
     let open = |kind, text: &str| opened(kind, Zeroizing::new(text.as_bytes().to_vec()));
     assert!(open(Type::Int, "0xFF").is_ok());

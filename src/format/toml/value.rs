@@ -73,7 +73,13 @@ fn with_line_feeds(lexeme: &str, text: Zeroizing<String>) -> Zeroizing<String> {
     if !lexeme.contains("\r\n") {
         return text;
     }
-    let unified = Zeroizing::new(lexeme.replace("\r\n", "\n"));
+    let mut unified = Zeroizing::new(String::with_capacity(lexeme.len()));
+    for (number, line) in lexeme.split("\r\n").enumerate() {
+        if number > 0 {
+            unified.push('\n');
+        }
+        unified.push_str(line);
+    }
     decode(&unified, Span::at(0)).map_or(text, |(_, text)| text)
 }
 
@@ -85,10 +91,13 @@ pub(super) fn opened(
     kind: Type,
     mut bytes: Zeroizing<Vec<u8>>,
 ) -> Result<Value<'static>, NotOfType> {
-    let Ok(lexeme) = String::from_utf8(std::mem::take(&mut *bytes)) else {
-        return Err(NotOfType(kind));
+    let lexeme = match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(lexeme) => Zeroizing::new(lexeme),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            return Err(NotOfType(kind));
+        }
     };
-    let lexeme = Zeroizing::new(lexeme);
     let found = is_scalar(&lexeme)
         .then(|| read(&lexeme, Span::new(0, lexeme.len())).ok())
         .flatten();

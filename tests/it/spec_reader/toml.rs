@@ -9,7 +9,7 @@ use super::tree::{Entry, Node, Value};
 pub(crate) fn parse(text: &str) -> Result<Node, String> {
     let document = Document::parse(text).map_err(|error| error.to_string())?;
     let reader = Reader { text };
-    Ok(reader.table(document.as_table(), true).1)
+    Ok(reader.table(document.as_table(), true, false).1)
 }
 
 /// The one scalar that a token of type `kind` held (15.2).
@@ -42,14 +42,13 @@ struct Reader<'a> {
 type Placed = (usize, Node);
 
 impl Reader<'_> {
-    fn table(&self, table: &Table, is_root: bool) -> Placed {
+    /// A table. In the metadata values are what they mean.
+    fn table(&self, table: &Table, is_root: bool, is_metadata: bool) -> Placed {
         let entries = table.iter().map(|(name, item)| {
             let key = table.key(name).and_then(|key| key.span());
-            let (place, node) = self.item(item, is_root && name == "sops");
-            (
-                key.map_or(place, |key| key.start.min(place)),
-                Entry::keyed(name, node),
-            )
+            let (place, node) = self.item(item, is_metadata || is_root && name == "sops");
+            let place = key.map_or(place, |key| key.start.min(place));
+            (place, Entry::keyed(name, node))
         });
         let header = table.span().map_or(usize::MAX, |span| span.start);
         let (place, entries) = in_order(entries.collect());
@@ -60,36 +59,16 @@ impl Reader<'_> {
         match item {
             Item::None => (usize::MAX, Node::Leaf(Value::Null)),
             Item::Value(value) => self.value(value, is_metadata),
-            Item::Table(table) if is_metadata => self.metadata(table),
-            Item::Table(table) => self.table(table, false),
+            Item::Table(table) => self.table(table, false, is_metadata),
             Item::ArrayOfTables(tables) => {
                 let items = tables.iter().map(|table| {
-                    let (place, node) = self.table_in(table, is_metadata);
+                    let (place, node) = self.table(table, false, is_metadata);
                     (place, Entry::item(node))
                 });
                 let (place, items) = in_order(items.collect());
                 (place, Node::List(items))
             }
         }
-    }
-
-    fn table_in(&self, table: &Table, is_metadata: bool) -> Placed {
-        if is_metadata {
-            self.metadata(table)
-        } else {
-            self.table(table, false)
-        }
-    }
-
-    /// A table of the metadata, where values are what they mean.
-    fn metadata(&self, table: &Table) -> Placed {
-        let entries = table.iter().map(|(name, item)| {
-            let (place, node) = self.item(item, true);
-            (place, Entry::keyed(name, node))
-        });
-        let header = table.span().map_or(usize::MAX, |span| span.start);
-        let (place, entries) = in_order(entries.collect());
-        (place.min(header), Node::Map(entries))
     }
 
     fn value(&self, value: &Parsed, is_metadata: bool) -> Placed {

@@ -132,6 +132,7 @@ fn is_comment(text: &str) -> bool {
 /// of a table that has parts further up. A rule that asks comments must not depend on them.
 #[must_use]
 pub fn doubtful_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
+    let lines = lines_of_content(source);
     let mut doubtful = Vec::new();
     // The entry that stands next behind each place, in its container.
     let mut next: Vec<Option<NodeId>> = vec![None; nodes.len()];
@@ -141,7 +142,7 @@ pub fn doubtful_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
         };
         if node.kind != Kind::Comment {
             *behind = Some(id);
-        } else if !belongs(source, node, behind.and_then(|id| nodes.get(id))) {
+        } else if !belongs(source, &lines, node, behind.and_then(|id| nodes.get(id))) {
             doubtful.push(id);
         }
     }
@@ -149,25 +150,35 @@ pub fn doubtful_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
     doubtful
 }
 
-/// Whether a comment belongs to the entry that follows it in the table, or to none if none does.
-fn belongs(source: &str, comment: &Node, entry: Option<&Node>) -> bool {
-    let place = entry.map(|entry| entry.key.unwrap_or(entry.span).start());
-    if comment.inline {
-        return place.is_some_and(|place| place < comment.span.start());
-    }
-    let mut at = next_line(source, comment.span.end());
+/// Where the lines begin that are neither blank nor a comment.
+fn lines_of_content(source: &str) -> Vec<usize> {
+    let mut lines = Vec::new();
+    let mut at = 0;
     while at < source.len() {
         let next = next_line(source, at);
         let line = source.get(at..next).unwrap_or_default().trim_start();
         if !line.is_empty() && !line.starts_with('#') {
-            return match place {
-                Some(place) => line_start(source, place) == at,
-                None => line.starts_with(']'),
-            };
+            lines.push(at);
         }
         at = next;
     }
-    place.is_none()
+    lines
+}
+
+/// Whether a comment belongs to the entry that follows it in the table, or to none if none does.
+fn belongs(source: &str, lines: &[usize], comment: &Node, entry: Option<&Node>) -> bool {
+    let place = entry.map(|entry| entry.key.unwrap_or(entry.span).start());
+    if comment.inline {
+        return place.is_some_and(|place| place < comment.span.start());
+    }
+    let behind = lines.partition_point(|line| *line < comment.span.end());
+    match (lines.get(behind), place) {
+        (Some(&line), Some(place)) => line_start(source, place) == line,
+        (Some(&line), None) => source
+            .get(line..)
+            .is_some_and(|text| text.trim_start().starts_with(']')),
+        (None, place) => place.is_none(),
+    }
 }
 
 #[cfg(test)]

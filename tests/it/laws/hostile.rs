@@ -128,6 +128,14 @@ fn a_hundred_thousand_keys_come_back() {
     soon("sealing", || comes_back(Format::Yaml, None, &text));
 }
 
+/// Whether a comment stands at what it is about is looked up for each of them, if a rule asks comments.
+#[test]
+fn many_comments_of_toml_above_one_key_cost_no_more_than_their_length() {
+    let rule = Some((RuleKind::EncryptedCommentRegex, "never"));
+    let text = format!("{}a = 'v'\n", "# x\n".repeat(100_000));
+    soon("sealing", || comes_back(Format::Toml, rule, &text));
+}
+
 /// Every level names the one before ten times.
 #[test]
 fn aliases_that_multiply_are_refused() {

@@ -97,6 +97,47 @@ impl std::fmt::Debug for Plain<'_> {
     }
 }
 
+/// Plaintext while it is written, of a length that nobody knows yet: where it was before it had to move is wiped.
+#[derive(Default)]
+pub struct PlainWriter(Zeroizing<String>);
+
+impl PlainWriter {
+    /// Room in bytes that the first write makes at least.
+    const FLOOR: usize = 256;
+
+    /// Adds `part` at the end.
+    pub fn push_str(&mut self, part: &str) {
+        let needed = self.0.len().saturating_add(part.len());
+        if needed > self.0.capacity() {
+            let room = needed.saturating_mul(2).max(Self::FLOOR);
+            let mut larger = Zeroizing::new(String::with_capacity(room));
+            larger.push_str(&self.0);
+            self.0 = larger;
+        }
+        self.0.push_str(part);
+    }
+
+    /// Adds `part` `count` times.
+    pub fn repeat(&mut self, part: &str, count: usize) {
+        for _ in 0..count {
+            self.push_str(part);
+        }
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn finish(self) -> Zeroizing<String> {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for PlainWriter {
+    /// Says that there is text, and nothing about it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlainWriter(…)")
+    }
+}
+
 /// Wipes a text that held plaintext and is no longer needed.
 pub fn wipe(mut text: String) {
     text.zeroize();

@@ -16,10 +16,12 @@ use zeroize::Zeroizing;
 
 pub mod binary;
 pub mod dotenv;
+pub mod emit;
 pub mod ini;
 pub mod json;
 mod lines;
 pub mod revise;
+pub mod shell;
 #[cfg(test)]
 mod testing;
 pub mod toml;

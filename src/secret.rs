@@ -124,6 +124,12 @@ impl PlainWriter {
         }
     }
 
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What was written.
     #[must_use]
     pub fn finish(self) -> Zeroizing<String> {

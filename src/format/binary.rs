@@ -2,9 +2,14 @@
 //!
 //! Knows the layout SOPS gives it. Reading is JSON's business; what the bytes are is nobody's.
 
+use zeroize::Zeroizing;
+
+use super::emit::{CannotEmit, entries, only};
 use super::json;
+use crate::content::Content;
 use crate::node::{Form, Kind, Node, NodeId};
 use crate::tree::Tree;
+use crate::value::Value;
 
 /// The envelope around `token`, byte for byte as SOPS writes it. An empty file has the empty text for a token.
 #[must_use]
@@ -42,12 +47,44 @@ pub fn is_envelope(source: &str) -> bool {
     data(&nodes, source).is_some() && nodes.iter().any(is_metadata)
 }
 
+/// The bytes of a document that is one text or byte string under the key `data`, which is how other formats hold a binary
+/// file (spec 7.4).
+///
+/// # Errors
+/// [`CannotEmit`] for every other document: bytes have no room for anything beside them.
+pub fn emit(documents: &[Content<'_>]) -> Result<Zeroizing<Vec<u8>>, CannotEmit> {
+    let what = "a binary file";
+    let root = only(documents, what)?;
+    entries(root, what)?;
+    let mut bytes = None;
+    for entry in root.entries() {
+        let content = match &entry.content {
+            Content::Scalar(Value::Str(text)) => text.expose().as_bytes(),
+            Content::Scalar(Value::Bytes(bytes)) => bytes,
+            _ => {
+                let reason = "a binary file is one text under the key `data`, and this is no text";
+                return Err(CannotEmit::new(reason).under(&entry.key));
+            }
+        };
+        if entry.key != "data" || bytes.is_some() {
+            let reason = "a binary file is one text under the key `data` and nothing else";
+            return Err(CannotEmit::new(reason).under(&entry.key));
+        }
+        bytes = Some(Zeroizing::new(content.to_vec()));
+    }
+    bytes.ok_or_else(|| {
+        CannotEmit::new("a binary file is one text under the key `data`, and there is none")
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{data, is_envelope, seal};
+    use super::{data, emit, is_envelope, seal};
+    use crate::content::Content;
     use crate::document::Document;
     use crate::format::Format;
-    use crate::format::testing::{fixture, text_fixtures};
+    use crate::format::testing::{entry, fixture, text, text_fixtures};
+    use crate::value::Value;
 
     #[test]
     fn envelopes_are_written_as_sops_writes_them() {
@@ -76,5 +113,20 @@ mod tests {
             assert!(!is_envelope(other), "{other}");
         }
         assert!(fixture("sealed/zero.bin").contains("\"data\": \"\""));
+    }
+
+    #[test]
+    fn bytes_are_the_text_of_data_and_nothing_else() {
+        let map = |entries| Content::Map(entries);
+        let content = [map(vec![entry("data", text("a\0b"))])];
+        assert_eq!(**emit(&content).unwrap(), *b"a\0b");
+        let path = |entries| emit(&[map(entries)]).unwrap_err().path;
+        let number = Content::Scalar(Value::Int(1));
+        assert_eq!(path(vec![entry("data", number)]), "data");
+        assert_eq!(
+            path(vec![entry("data", text("")), entry("b", text(""))]),
+            "b"
+        );
+        assert_eq!(path(Vec::new()), "");
     }
 }

@@ -15,6 +15,10 @@ use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::Value;
 
+mod emit;
+
+pub use emit::emit;
+
 /// What the keys of metadata begin with.
 const PREFIX: &str = "sops_";
 

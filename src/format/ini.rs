@@ -19,10 +19,12 @@ use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::secret::Plain;
 use crate::value::Value;
 
+mod emit;
 mod metadata;
 mod scan;
 mod value;
 
+pub use emit::emit;
 pub use metadata::{attach, detach, emit_line, emit_metadata};
 
 /// The section of the keys before any header.

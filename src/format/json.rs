@@ -12,9 +12,11 @@ use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::Value;
 
+mod emit;
 mod metadata;
 mod scan;
 
+pub use emit::{Layout, emit, emit_value};
 pub(super) use metadata::emit_member;
 pub use metadata::{attach, detach, emit_metadata};
 
@@ -143,7 +145,12 @@ pub fn write_token(node: &Node, token: String) -> Edit {
 /// # Errors
 /// [`CannotWrite`] for NaN, infinities, and bytes that are not UTF-8.
 pub fn write_value(_source: &str, node: &Node, value: &Value<'_>) -> Result<Edit, CannotWrite> {
-    let text = match value {
+    Ok(Edit::new(node.span, spell(value, Escapes::Needed)?))
+}
+
+/// The literal of a value.
+fn spell(value: &Value<'_>, escapes: Escapes) -> Result<String, CannotWrite> {
+    Ok(match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
@@ -153,28 +160,38 @@ pub fn write_value(_source: &str, node: &Node, value: &Value<'_>) -> Result<Edit
                 "JSON has no spelling for NaN and infinities".to_owned(),
             ));
         }
-        Value::Time(value) => quote(value.as_str(), false),
-        Value::Str(text) => quote(text.expose(), false),
+        Value::Time(value) => quote(value.as_str(), escapes),
+        Value::Str(text) => quote(text.expose(), escapes),
         Value::Bytes(_) => {
             return Err(CannotWrite(
                 "JSON cannot hold bytes that are not UTF-8".to_owned(),
             ));
         }
         Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
-    };
-    Ok(Edit::new(node.span, text))
+    })
 }
 
-/// A string literal. `as_sops` escapes what Go's encoder escapes on top of what JSON asks for (spec 7.3).
-fn quote(text: &str, as_sops: bool) -> String {
+/// Which characters of a string are escaped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    /// Those that JSON asks for.
+    Needed,
+    /// The line breaks of Unicode as well, which older readers of JavaScript stumble over.
+    LineBreaks,
+    /// All that Go's encoder escapes (spec 7.3).
+    Sops,
+}
+
+/// A string literal.
+fn quote(text: &str, escapes: Escapes) -> String {
     let length = text
         .chars()
-        .map(|c| escape_of(c, as_sops).map_or(c.len_utf8(), Escape::len))
+        .map(|c| escape_of(c, escapes).map_or(c.len_utf8(), Escape::len))
         .sum();
     let mut result = String::with_capacity(usize::saturating_add(length, 2));
     result.push('"');
     for c in text.chars() {
-        match escape_of(c, as_sops) {
+        match escape_of(c, escapes) {
             None => result.push(c),
             Some(Escape::Short(letter)) => result.extend(['\\', letter]),
             Some(Escape::Hex(code)) => {
@@ -204,7 +221,7 @@ impl Escape {
     }
 }
 
-fn escape_of(c: char, as_sops: bool) -> Option<Escape> {
+fn escape_of(c: char, escapes: Escapes) -> Option<Escape> {
     Some(match c {
         '"' | '\\' => Escape::Short(c),
         '\u{8}' => Escape::Short('b'),
@@ -213,7 +230,8 @@ fn escape_of(c: char, as_sops: bool) -> Option<Escape> {
         '\r' => Escape::Short('r'),
         '\t' => Escape::Short('t'),
         '\0'..='\u{1f}' => Escape::Hex(u32::from(c)),
-        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' if as_sops => Escape::Hex(u32::from(c)),
+        '\u{2028}' | '\u{2029}' if escapes != Escapes::Needed => Escape::Hex(u32::from(c)),
+        '<' | '>' | '&' if escapes == Escapes::Sops => Escape::Hex(u32::from(c)),
         _ => return None,
     })
 }

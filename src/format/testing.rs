@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::{Format, attach, detach, key, plaintext, scan, value, write_token, write_value};
+use crate::content::{Comment, Content, Entry, Part};
 use crate::edit::splice;
 use crate::node::{Kind, Node};
+use crate::secret::Plain;
 use crate::value::Value;
 
 /// A token as it could stand in a file; it seals nothing.
@@ -144,4 +146,23 @@ fn open(format: Format, sealed: &str, before: &[Node], values: &[Option<Value<'_
     }
     edits.extend(written);
     splice(sealed, &edits).unwrap().to_string()
+}
+
+/// A text as content.
+pub(super) fn text(text: &str) -> Content<'_> {
+    Content::Scalar(Value::Str(text.into()))
+}
+
+/// An entry of a mapping.
+pub(super) fn entry<'a>(key: &'a str, content: Content<'a>) -> Part<'a, Entry<'a>> {
+    let key = key.into();
+    Part::Item(Entry { key, content })
+}
+
+/// A comment on a line of its own.
+pub(super) fn comment<T>(text: &str) -> Part<'_, T> {
+    Part::Comment(Comment {
+        text: Plain::from(text),
+        inline: false,
+    })
 }

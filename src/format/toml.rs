@@ -17,6 +17,7 @@ use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{NotOfType, Type, Value};
 
+mod emit;
 mod events;
 mod metadata;
 mod revise;
@@ -24,6 +25,7 @@ mod scan;
 mod table;
 mod value;
 
+pub use emit::emit;
 pub use metadata::{attach, detach, emit_metadata};
 pub use revise::revise;
 

@@ -1,6 +1,6 @@
 //! The `sops` member: where it goes, how it is taken out, how it is spelled (spec 5.4, 7.3).
 
-use super::{key, quote};
+use super::{Escapes, key, quote};
 use crate::edit::Edit;
 use crate::format::Detached;
 use crate::node::{Node, NodeId};
@@ -140,8 +140,8 @@ fn emit(tree: &Tree, unit: Option<&str>, depth: usize, text: &mut String) {
         Tree::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Tree::Int(value) => text.push_str(&value.to_string()),
         Tree::Float(value) if value.is_finite() => text.push_str(&format!("{value:?}")),
-        Tree::Float(value) => text.push_str(&quote(&value.to_string(), true)),
-        Tree::Time(value) | Tree::Str(value) => text.push_str(&quote(value, true)),
+        Tree::Float(value) => text.push_str(&quote(&value.to_string(), Escapes::Sops)),
+        Tree::Time(value) | Tree::Str(value) => text.push_str(&quote(value, Escapes::Sops)),
         Tree::List(items) => {
             text.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -155,7 +155,7 @@ fn emit(tree: &Tree, unit: Option<&str>, depth: usize, text: &mut String) {
             text.push('{');
             for (index, (name, value)) in entries.iter().enumerate() {
                 new_line(unit, depth + 1, index > 0, text);
-                text.push_str(&quote(name, true));
+                text.push_str(&quote(name, Escapes::Sops));
                 text.push_str(": ");
                 emit(value, unit, depth + 1, text);
             }

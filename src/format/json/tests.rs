@@ -489,7 +489,7 @@ fn scalar() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         (-1e9..1e9).prop_map(|number: f64| format!("{number:?}")),
-        any::<String>().prop_map(|text| super::quote(&text, false)),
+        any::<String>().prop_map(|text| super::quote(&text, super::Escapes::Needed)),
         prop_oneof![
             Just("true"),
             Just("false"),
@@ -512,8 +512,12 @@ fn joined(items: Vec<(String, String, String)>, open: char, close: char) -> Stri
 fn tree() -> impl Strategy<Value = String> {
     scalar().prop_recursive(4, 32, 4, |inner| {
         let item = (blanks(), inner.clone(), blanks());
-        let member = ("[a-z\"\\\\\u{e9}]{0,3}", blanks(), inner)
-            .prop_map(|(key, gap, value)| format!("{}:{gap}{value}", super::quote(&key, false)));
+        let member = ("[a-z\"\\\\\u{e9}]{0,3}", blanks(), inner).prop_map(|(key, gap, value)| {
+            format!(
+                "{}:{gap}{value}",
+                super::quote(&key, super::Escapes::Needed)
+            )
+        });
         prop_oneof![
             collection::vec(item, 0..4).prop_map(|items| joined(items, '[', ']')),
             collection::vec((blanks(), member, blanks()), 0..4)

@@ -12,7 +12,7 @@ use crate::value::Value;
 
 /// The deepest nesting of lists and mappings that content has: far above what a file of people has, and far below what a
 /// stack holds.
-pub const MAX_DEPTH: usize = 1_000;
+pub const MAX_DEPTH: usize = 256;
 
 /// A value, a list or a mapping, with the comments in it.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,10 @@
 //! Knows how to walk the leaves in the order SOPS hashes them, and where the metadata stands. Knows nothing of keys,
 //! rules or encryption.
 
+pub mod content;
+
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::format::{self, Format};
 use crate::node::{Kind, Node, NodeId, ScanError};
@@ -17,6 +20,7 @@ pub struct Document<'a> {
     format: Format,
     nodes: Vec<Node>,
     metadata: Vec<NodeId>,
+    meant: HashMap<NodeId, Value<'static>>,
 }
 
 /// The keys that lead to a place, without list positions: what SOPS authenticates and its rules look at (spec 2).
@@ -188,6 +192,7 @@ impl<'a> Document<'a> {
             format,
             nodes,
             metadata: Vec::new(),
+            meant: HashMap::new(),
         };
         document.metadata = document.find_metadata();
         Ok(document)
@@ -260,6 +265,20 @@ impl<'a> Document<'a> {
     /// [`ScanError`] as [`Self::value`] has it.
     pub fn plaintext(&self, node: &Node) -> Result<Value<'a>, ScanError> {
         format::plaintext(self.format, self.source, node)
+    }
+
+    /// Says what scalars stand for of which the format shows less than they are: a number in a dotenv file is a text to
+    /// whoever reads it, but its token has the type of a number (spec 7.7).
+    #[must_use]
+    pub fn with_meanings(mut self, meant: HashMap<NodeId, Value<'static>>) -> Self {
+        self.meant = meant;
+        self
+    }
+
+    /// What a scalar stands for, if [`Self::with_meanings`] said so.
+    #[must_use]
+    pub fn meaning(&self, id: NodeId) -> Option<&Value<'static>> {
+        self.meant.get(&id)
     }
 
     /// The entry `key` of the mapping `parent`. Entries whose key is not a string are passed over.

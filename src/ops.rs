@@ -8,6 +8,7 @@
 //! * [`rekey`]: change who can open a sealed file, with its data key or with a new one.
 
 pub mod binary;
+pub mod convert;
 pub mod decrypt;
 pub mod diff;
 pub mod encrypt;

@@ -6,6 +6,7 @@
 
 use zeroize::Zeroizing;
 
+use super::lines::bare_text;
 use super::{CannotWrite, Format, binary, dotenv, ini, json, shell, toml};
 use crate::content::{Content, Part};
 use crate::value::Value;
@@ -104,6 +105,20 @@ pub fn emit(
         OutputFormat::Shell => shell::emit(documents)?,
     };
     Ok(Zeroizing::new(std::mem::take(&mut *text).into_bytes()))
+}
+
+/// Whether a scalar that was written as `meant` and is read as `read` came through: in a format that has no type for it, as
+/// its text.
+#[must_use]
+pub fn came_through(format: Format, meant: &Value<'_>, read: &Value<'_>) -> bool {
+    let as_text = |text: &str| matches!(read, Value::Str(read) if read.expose() == text);
+    match (format, meant) {
+        (Format::Dotenv | Format::Ini, _) => {
+            bare_text(meant).is_ok_and(|text| as_text(text.expose()))
+        }
+        (Format::Json, Value::Time(time)) => as_text(time.as_str()),
+        _ => meant.token_type() == read.token_type() && meant.canonical() == read.canonical(),
+    }
 }
 
 /// The one document of a format that has no more; `what` names the format for a message.

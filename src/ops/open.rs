@@ -3,7 +3,10 @@
 //! Knows the walk, the selection and the cipher. Whether the MAC is the right one is judged by `decrypt`, before any of the
 //! edits are used.
 
+use std::collections::HashMap;
+
 use crate::cipher::{Cipher, IV_LEN, OpenError, Token};
+use crate::document::content::Leaf;
 use crate::document::{Document, Path, Step};
 use crate::edit::Edit;
 use crate::format::{self, Format};
@@ -30,6 +33,8 @@ pub struct OpenedLeaves {
     pub warnings: Vec<Warning>,
     /// The tokens, to be kept for unchanged leaves.
     pub reuse: Reuse,
+    /// What the tokens stand for, by their nodes, if values were asked for and not edits.
+    pub values: HashMap<NodeId, Leaf<'static>>,
 }
 
 /// How many containers around a comment are tried as its place (spec 7.2.4): more than any document has that a person wrote.
@@ -54,6 +59,21 @@ pub fn open_leaves(
     let mut opener = Opener::new(document, selection, cipher);
     opener.last = ends_text.then(|| last_value(document)).flatten();
     opener.reuse = remember.then(Reuse::default);
+    opener.run(selection)
+}
+
+/// Opens every token as [`open_leaves`] does, for what they stand for: there are no edits, and no value needs a spelling in
+/// the format of the document.
+///
+/// # Errors
+/// [`DecryptError`] as [`open_leaves`] has it.
+pub(super) fn open_values(
+    document: &Document<'_>,
+    selection: &Selection,
+    cipher: &Cipher,
+) -> Result<OpenedLeaves, DecryptError> {
+    let mut opener = Opener::new(document, selection, cipher);
+    opener.values = Some(HashMap::new());
     opener.run(selection)
 }
 
@@ -117,6 +137,8 @@ struct Opener<'d, 's> {
     edits: Vec<Edit>,
     warnings: Vec<Warning>,
     reuse: Option<Reuse>,
+    /// See [`OpenedLeaves::values`].
+    values: Option<HashMap<NodeId, Leaf<'static>>>,
     neighbours: Neighbours,
     /// What is left of [`COMMENT_EFFORT`], in bytes.
     effort: usize,
@@ -133,6 +155,7 @@ impl<'d, 's> Opener<'d, 's> {
             edits: Vec::with_capacity(leaves(document)),
             warnings: Vec::new(),
             reuse: None,
+            values: None,
             neighbours: Neighbours::default(),
             effort: document.source().len().saturating_mul(COMMENT_EFFORT),
         }
@@ -163,6 +186,7 @@ impl<'d, 's> Opener<'d, 's> {
             mac: self.mac.finish(),
             warnings: self.warnings,
             reuse: self.reuse.unwrap_or_default(),
+            values: self.values.unwrap_or_default(),
         })
     }
 
@@ -230,7 +254,7 @@ impl<'d, 's> Opener<'d, 's> {
             if self.seal_anew(node, &token, &bytes, kind, path.additional_data()) {
                 return Ok(());
             }
-            return self.item_comment(node, &from_bytes(bytes));
+            return self.item_comment(id, node, from_bytes(bytes));
         }
         let opened = format::opened(self.document.format(), kind, bytes)
             .map_err(|error| fail(error.into()))?;
@@ -244,6 +268,10 @@ impl<'d, 's> Opener<'d, 's> {
                 path.additional_data(),
             )
         {
+            return Ok(());
+        }
+        if let Some(values) = &mut self.values {
+            values.insert(id, Leaf::Value(format::toml::meaning(opened)));
             return Ok(());
         }
         if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
@@ -263,7 +291,12 @@ impl<'d, 's> Opener<'d, 's> {
         )
     }
 
-    fn item_comment(&mut self, node: &Node, text: &Value<'_>) -> Result<(), DecryptError> {
+    fn item_comment(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        text: Value<'static>,
+    ) -> Result<(), DecryptError> {
         let (format, source, nodes) = (
             self.document.format(),
             self.document.source(),
@@ -271,8 +304,16 @@ impl<'d, 's> Opener<'d, 's> {
         );
         let Value::Str(text) = text else {
             self.warnings.push(Warning::CommentNotText(node.span));
+            if let Some(values) = &mut self.values {
+                let token = node.inner.of(source).to_owned();
+                values.insert(id, Leaf::Comment(Plain::owned(token)));
+            }
             return Ok(());
         };
+        if let Some(values) = &mut self.values {
+            values.insert(id, Leaf::Comment(text));
+            return Ok(());
+        }
         self.edits.push(format::write_item_comment(
             format,
             source,
@@ -314,6 +355,13 @@ impl<'d, 's> Opener<'d, 's> {
             return Ok(());
         }
         let opened = from_bytes(bytes);
+        if let Some(values) = &mut self.values {
+            match opened {
+                Value::Str(text) => drop(values.insert(id, Leaf::Comment(text))),
+                _ => self.warnings.push(Warning::CommentNotText(node.span)),
+            }
+            return Ok(());
+        }
         let (format, source) = (self.document.format(), self.document.source());
         let ends_text = self.last == Some(id);
         match format::write_value(format, source, node, &opened, ends_text, &mut self.edits) {

@@ -149,7 +149,10 @@ impl LeafSealer<'_, '_> {
         let Some(node) = self.document.node(id) else {
             return Ok(());
         };
-        let value = self.document.plaintext(node)?;
+        let value = match self.document.meaning(id) {
+            Some(meaning) => meaning.clone(),
+            None => self.document.plaintext(node)?,
+        };
         self.mac.feed(&value, true);
         let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
             let grows = |(last, written): &(NodeId, Value<'_>)| *last == id && !written.is_empty();
@@ -235,7 +238,10 @@ fn marks(document: &Document<'_>, selection: &Selection) -> Result<Vec<Mark>, Sc
         let Some(node) = document.node(id) else {
             return Ok(());
         };
-        let value = document.plaintext(node)?;
+        let value = match document.meaning(id) {
+            Some(meaning) => meaning.clone(),
+            None => document.plaintext(node)?,
+        };
         let kind = if is_comment {
             Some(Type::Comment)
         } else {

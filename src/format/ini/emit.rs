@@ -19,7 +19,7 @@ const WIDEST: usize = 40;
 /// The quotes that a key may stand in, none at all first.
 const KEY_QUOTES: [&str; 4] = ["", "`", "\"", "\"\"\""];
 
-/// Writes a whole file. A first section named `DEFAULT` gets no header.
+/// Writes a whole file. A first section named `DEFAULT` gets no header, if there is anything in it.
 ///
 /// # Errors
 /// [`CannotEmit`] unless there is one document that consists of mappings of single values; for null, bytes that are not
@@ -39,7 +39,8 @@ pub fn emit(documents: &[Content<'_>]) -> Result<Zeroizing<String>, CannotEmit> 
                 begun = true;
             }
             Part::Item(section) => {
-                if !first || section.key != DEFAULT {
+                let is_empty = section.content.entries().next().is_none();
+                if !first || section.key != DEFAULT || is_empty {
                     write_header(&mut writer, &section.key)
                         .map_err(|error| error.under(&section.key))?;
                 }

@@ -9,6 +9,7 @@ mod args;
 #[cfg(feature = "azure")]
 mod azure;
 mod context;
+mod converting;
 mod creation;
 mod decrypt;
 mod diff;

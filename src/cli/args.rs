@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 use sops_rs::format::Format;
+use sops_rs::format::emit::OutputFormat;
 #[cfg(feature = "keyservice")]
 use sops_rs::keys::remote::{Address, BadAddress};
 
@@ -26,7 +27,7 @@ pub(crate) struct InputArgs {
     pub(crate) filename_override: Option<PathBuf>,
 }
 
-/// Where the result goes, and as what.
+/// Where the result goes.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
@@ -36,9 +37,6 @@ pub(crate) struct OutputArgs {
     /// Write the result to this file, in place of standard output
     #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
     pub(crate) output: Option<PathBuf>,
-    /// Format of the output: that of the input, since this version does not convert
-    #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub(crate) output_type: Option<Format>,
 }
 
 /// For whom a new data key is wrapped. Any of these takes the place of the keys in the config.
@@ -214,10 +212,40 @@ struct MaybeAddress(Option<Address>);
 #[derive(Clone, Debug)]
 struct MaybeAddress;
 
+/// What dotenv is called, too.
+const ENV: &str = "env";
+
 /// Takes one of the names of formats and nothing else.
 pub(crate) fn format() -> impl clap::builder::TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::name))
-        .try_map(|name| Format::from_name(&name).ok_or("not a format"))
+    PossibleValuesParser::new(names()).try_map(|name| named(&name).ok_or("not a format"))
+}
+
+/// Takes the name of a format, or of something else that content can be written as.
+pub(crate) fn output_format() -> impl clap::builder::TypedValueParser<Value = OutputFormat> {
+    let shell = OutputFormat::Shell.name();
+    PossibleValuesParser::new(names().chain([PossibleValue::new(shell)])).try_map(move |name| {
+        if name == shell {
+            return Ok(OutputFormat::Shell);
+        }
+        named(&name).map(OutputFormat::File).ok_or("not a format")
+    })
+}
+
+fn names() -> impl Iterator<Item = PossibleValue> {
+    Format::ALL.into_iter().map(|format| {
+        let name = PossibleValue::new(format.name());
+        match format {
+            Format::Dotenv => name.alias(ENV),
+            _ => name,
+        }
+    })
+}
+
+fn named(name: &str) -> Option<Format> {
+    if name == ENV {
+        return Some(Format::Dotenv);
+    }
+    Format::from_name(name)
 }
 
 /// Reads the words that Go's `ParseBool` knows; nothing means the default.
@@ -275,10 +303,9 @@ mod tests {
 
     #[test]
     fn options_may_stand_before_and_behind_the_file() {
-        let all = parse("-i --input-type yaml f --output-type=json --mac-only-encrypted").unwrap();
+        let all = parse("-i --input-type yaml f --mac-only-encrypted").unwrap();
         assert_eq!(all.input.file, Some("f".into()));
         assert_eq!(all.input.input_type, Some(Format::Yaml));
-        assert_eq!(all.output.output_type, Some(Format::Json));
         assert!(all.output.in_place && all.selection.anywhere.mac_only_encrypted);
     }
 

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sops_rs::format::Format;
+use sops_rs::format::emit::OutputFormat;
 use sops_rs::ops::decrypt::Opening;
 use zeroize::Zeroizing;
 
 use super::args::{IdentityArgs, InputArgs, OutputArgs};
 use super::context::Context;
+use super::converting;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::many;
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
-use super::target::{Target, same_format};
+use super::target::{Target, input_format, output_format};
 use super::tree::{self, Many, TreeArgs};
 
 /// Open sealed files
@@ -40,6 +42,9 @@ pub(crate) struct Decrypt {
     tree: TreeArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Format of the output; the default is what the file name says, else that of the input
+    #[arg(long, value_name = "FORMAT", value_parser = super::args::output_format(), help_heading = "Output")]
+    output_type: Option<OutputFormat>,
     /// Write each file below this directory, under the path that it has from here
     #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "output"])]
     output_dir: Option<PathBuf>,
@@ -106,19 +111,15 @@ fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure>
 
 /// Whether this is a text in order that was never encrypted.
 fn is_plain(context: &mut Context, input: &InputArgs) -> Result<bool, Failure> {
-    let source = read(context, input, None)?;
+    let source = read(context, input)?;
     Ok(match source.document(Exit::Failed) {
         Ok(document) => document.metadata().is_empty(),
         Err(_) => source.format == Format::Binary,
     })
 }
 
-fn read(
-    context: &mut Context,
-    input: &InputArgs,
-    output_type: Option<Format>,
-) -> Result<Source, Failure> {
-    let format = same_format(input, output_type)?;
+fn read(context: &mut Context, input: &InputArgs) -> Result<Source, Failure> {
+    let format = input_format(input);
     let input = Input::new(input.file.clone());
     let bytes = io::read(context, &input)?;
     Ok(Source::new(input.name(), format, bytes))
@@ -131,8 +132,15 @@ fn one(
     input: &InputArgs,
     target: &Target,
 ) -> Result<(), Failure> {
-    let source = read(context, input, arguments.output.output_type)?;
-    let plaintext = open(context, &source, arguments)?;
+    let source = read(context, input)?;
+    let by_name = || OutputFormat::File(output_format(input, source.format));
+    let output = arguments.output_type.unwrap_or_else(by_name);
+    let plaintext = if output == OutputFormat::File(source.format) {
+        open(context, &source, arguments)?
+    } else {
+        let (identity, ignore_mac) = (&arguments.identity, arguments.ignore_mac);
+        converting::open(context, &source, identity, ignore_mac, output)?
+    };
     if let (Target::File(path), Some(_)) = (target, &arguments.output_dir) {
         io::make_parents(context, path)?;
     }

@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sops_rs::format::Format;
+use sops_rs::selection::Selection;
 
 use super::args::{IdentityArgs, InputArgs, KeyArgs, OutputArgs, SelectionArgs};
 use super::context::Context;
+use super::converting::Plaintext;
 use super::creation::{self, Creation, decide, matching_rule};
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::many;
 use super::report::Failure;
 use super::sealed::Source;
-use super::target::{Target, known_path, same_format};
+use super::target::{Target, input_format, known_path, output_format};
 use super::tree::{self, Many, TreeArgs};
 
 pub(crate) use again::Resealing;
-pub(crate) use anew::{anew, new_key, not_wrapped, seal_binary};
+pub(crate) use anew::{anew, cannot_seal, new_key, not_wrapped, seal_binary};
 
 use again::{Outcome, again};
 use anew::already_sealed;
@@ -52,6 +54,9 @@ pub(crate) struct Encrypt {
     tree: TreeArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Format of the output; the default is what the file name says, else that of the input
+    #[arg(long, value_name = "FORMAT", value_parser = super::args::format(), help_heading = "Output")]
+    output_type: Option<Format>,
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
@@ -112,7 +117,7 @@ fn run_many(
                 return Ok(false);
             }
             let input = many.input(path);
-            if read(own, arguments, &input)?.is_sealed() {
+            if read(own, &input)?.is_sealed() {
                 if named {
                     own.note(&format!(
                         "`{}` is encrypted already and stays as it is",
@@ -158,8 +163,8 @@ fn is_control(path: &Path) -> bool {
     name.starts_with(".git") || configs.contains(&name)
 }
 
-fn read(context: &mut Context, arguments: &Encrypt, input: &InputArgs) -> Result<Source, Failure> {
-    let format = same_format(input, arguments.output.output_type)?;
+fn read(context: &mut Context, input: &InputArgs) -> Result<Source, Failure> {
+    let format = input_format(input);
     let input = Input::new(input.file.clone());
     let bytes = io::read(context, &input)?;
     Ok(Source::new(input.name(), format, bytes))
@@ -177,43 +182,57 @@ fn one(
         let message = "standard input has no name to look up rules and format by";
         return Err(Failure::new(Exit::Conflict, message).hint("add `--filename-override PATH`"));
     };
-    let source = read(context, arguments, input)?;
-    let (input, format) = (Input::new(input.file.clone()), source.format);
+    let source = read(context, input)?;
     refuse_sealed(&source)?;
-    let creation = decide(context, &arguments.keys, &arguments.selection, config, path)?;
+    let mut creation = decide(context, &arguments.keys, &arguments.selection, config, path)?;
+    let by_name = || output_format(input, source.format);
+    let format = arguments.output_type.unwrap_or_else(by_name);
+    if source.format == Format::Binary && format != Format::Binary {
+        // Rules mean nothing to a binary file (spec 7.4), whatever it is sealed as.
+        creation.selection = Selection::default();
+    }
+    refuse_nothing(&source)?;
+    let plain = Plaintext::new(source, format)?;
+    let input = Input::new(input.file.clone());
     let earlier = earlier(context, target, &input, format, &creation)?;
+    match seal(context, arguments, &plain, earlier.as_ref(), &creation)? {
+        Outcome::Sealed(text) => target.write(context, text.as_bytes(), Privacy::Public),
+        Outcome::Unchanged => {
+            let name = target.name();
+            context.note(&format!("`{name}` is up to date; nothing was written"));
+            Ok(())
+        }
+    }
+}
+
+/// Seals again over an earlier file if there is one that can be opened, else for the first time.
+fn seal(
+    context: &mut Context,
+    arguments: &Encrypt,
+    plain: &Plaintext,
+    earlier: Option<&Source>,
+    creation: &Creation,
+) -> Result<Outcome, Failure> {
     let allow_clear = arguments.selection.allow_clear;
-    let sealed = match &earlier {
-        Some(earlier) => again(
+    if let Some(earlier) = earlier
+        && let Some(outcome) = again(
             context,
-            &source,
+            plain,
             earlier,
             &arguments.identity,
-            &creation,
+            creation,
             allow_clear,
-        )?,
-        None => None,
-    };
-    let text = match sealed {
-        Some(Outcome::Unchanged) => {
-            context.note(&format!(
-                "`{}` is up to date; nothing was written",
-                target.name()
-            ));
-            return Ok(());
-        }
-        Some(Outcome::Sealed(text)) => text,
-        None => {
-            // Found out before anything is wrapped: that may cost a call to a key service.
-            if format != Format::Binary {
-                source.document(Exit::CannotRead)?;
-            }
-            refuse_nothing(&source)?;
-            let key = new_key(context, &arguments.identity.services, &creation, format)?;
-            anew(context, &source, &creation.selection, key, allow_clear)?
-        }
-    };
-    target.write(context, text.as_bytes(), Privacy::Public)
+        )?
+    {
+        return Ok(outcome);
+    }
+    let format = plain.source.format;
+    // Found out before anything is wrapped: that may cost a call to a key service.
+    if format != Format::Binary {
+        plain.document()?;
+    }
+    let key = new_key(context, &arguments.identity.services, creation, format)?;
+    anew::seal(context, plain, &creation.selection, key, allow_clear).map(Outcome::Sealed)
 }
 
 /// A YAML file of no bytes has no document at all, not even an empty one (spec 7.2.1).

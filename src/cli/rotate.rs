@@ -44,6 +44,9 @@ pub(crate) struct Rotate {
     filename_override: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
+    /// The same as --input-type: a file keeps its format
+    #[arg(long, value_name = "FORMAT", value_parser = super::args::format(), hide = true)]
+    output_type: Option<Format>,
     #[command(flatten)]
     recipients: RecipientArgs,
     #[command(flatten)]
@@ -220,7 +223,7 @@ fn rotate(
         input_type: arguments.input_type,
         filename_override: arguments.filename_override.clone(),
     };
-    let format = same_format(&named, arguments.output.output_type)?;
+    let format = same_format(&named, arguments.output_type)?;
     let source = Source::new(input.name(), format, io::read(context, &input)?);
     let sealed = Sealed::parse(context, &source)?;
     let mut wanted = Wanted::of(&sealed.metadata);

@@ -72,31 +72,48 @@ pub(crate) fn known_path(args: &InputArgs) -> Option<&Path> {
         })
 }
 
-/// The one format of input and output: what `--input-type` says, else what the name says. SOPS takes the output's from
-/// the name even when `--input-type` is given, and then converts; who says what the input is means the output too.
+/// The format of the input: what `--input-type` says, else what the name says.
+pub(crate) fn input_format(input: &InputArgs) -> Format {
+    input
+        .input_type
+        .unwrap_or_else(|| known_format(input).unwrap_or(Format::Binary))
+}
+
+/// The format of the output for an input in `format` if nobody says another: what the name says. A name that says nothing,
+/// which SOPS takes for binary, leaves it that of the input; and bytes under the name of a TOML file, which SOPS takes for
+/// binary, too, stay bytes.
+pub(crate) fn output_format(input: &InputArgs, format: Format) -> Format {
+    match (known_format(input), format) {
+        (None | Some(Format::Toml), Format::Binary) => Format::Binary,
+        (known, format) => known.unwrap_or(format),
+    }
+}
+
+/// The format that the suffix of the name stands for.
+fn known_format(input: &InputArgs) -> Option<Format> {
+    let format = Format::of_path(&known_path(input)?.to_string_lossy());
+    Some(format).filter(|format| *format != Format::Binary)
+}
+
+/// The one format of a file that is changed and not converted: what `--input-type` says, else what the name says.
 ///
 /// # Errors
-/// [`Exit::Conflict`] if the two are asked to differ: a conversion.
+/// [`Exit::Conflict`] if the output shall have another.
 pub(crate) fn same_format(
     input: &InputArgs,
     output_type: Option<Format>,
 ) -> Result<Format, Failure> {
-    let of_path = || {
-        known_path(input).map_or(Format::Binary, |path| {
-            Format::of_path(&path.to_string_lossy())
-        })
-    };
-    let format = input.input_type.unwrap_or_else(of_path);
+    let format = input_format(input);
     match output_type {
         Some(other) if other != format => Err(Failure::new(
             Exit::Conflict,
             format!(
-                "a file cannot be converted from {} to {} by this version",
+                "a file cannot be converted from {} to {} while its key is changed",
                 format.name(),
                 other.name()
             ),
         )
-        .hint("give --input-type and --output-type the same format")),
+        .hint("leave out --output-type; `encrypt` and `decrypt` convert")),
         _ => Ok(format),
     }
 }
@@ -105,13 +122,14 @@ pub(crate) fn same_format(
 mod tests {
     use sops_rs::format::Format;
 
-    use super::{Exit, Input, InputArgs, OutputArgs, Target, same_format};
+    use super::{
+        Exit, Input, InputArgs, OutputArgs, Target, input_format, output_format, same_format,
+    };
 
     fn output(in_place: bool, output: Option<&str>) -> OutputArgs {
         OutputArgs {
             in_place,
             output: output.map(Into::into),
-            output_type: None,
         }
     }
 
@@ -135,31 +153,46 @@ mod tests {
     }
 
     #[test]
-    fn the_format_comes_from_the_options_then_from_the_name() {
-        let input = |file: Option<&str>, input_type, name: Option<&str>| InputArgs {
-            file: file.map(Into::into),
-            input_type,
-            filename_override: name.map(Into::into),
-        };
-        let format = |input: InputArgs, output| same_format(&input, output).map_err(|f| f.exit);
+    fn formats_come_from_the_options_then_from_the_name() {
         let (yaml, json) = (Some(Format::Yaml), Some(Format::Json));
-        assert_eq!(
-            format(input(Some("a.yaml"), None, None), None),
-            Ok(Format::Yaml)
-        );
-        assert_eq!(
-            format(input(Some("a.yaml"), json, None), None),
-            Ok(Format::Json)
-        );
-        assert_eq!(format(input(Some("a"), yaml, None), yaml), Ok(Format::Yaml));
-        assert_eq!(
-            format(input(Some("-"), None, Some("x.ini")), None),
-            Ok(Format::Ini)
-        );
-        assert_eq!(format(input(None, None, None), None), Ok(Format::Binary));
-        assert_eq!(
-            format(input(Some("a.yaml"), None, None), json),
-            Err(Exit::Conflict)
-        );
+        let binary = Some(Format::Binary);
+        for (file, input_type, name, expected) in [
+            (Some("a.yaml"), None, None, ("yaml", "yaml")),
+            (Some("a.yaml"), json, None, ("json", "yaml")),
+            (Some("a"), yaml, None, ("yaml", "yaml")),
+            (Some("a.yaml"), binary, None, ("binary", "yaml")),
+            (Some("a.toml"), binary, None, ("binary", "binary")),
+            (Some("a.toml"), yaml, None, ("yaml", "toml")),
+            (Some("a.yaml"), None, Some("x.ini"), ("ini", "ini")),
+            (Some("-"), None, Some("x.ini"), ("ini", "ini")),
+            (Some("-"), json, Some("x.ini"), ("json", "ini")),
+            (None, json, None, ("json", "json")),
+            (None, None, None, ("binary", "binary")),
+        ] {
+            let input = InputArgs {
+                file: file.map(Into::into),
+                input_type,
+                filename_override: name.map(Into::into),
+            };
+            let format = input_format(&input);
+            let formats = (format.name(), output_format(&input, format).name());
+            assert_eq!(formats, expected, "{file:?} {name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_converted_has_one_format() {
+        let format = |input_type, output_type| {
+            let input = InputArgs {
+                file: Some("a.yaml".into()),
+                input_type,
+                filename_override: None,
+            };
+            same_format(&input, output_type).map_err(|failure| failure.exit)
+        };
+        let json = Some(Format::Json);
+        assert_eq!(format(None, None), Ok(Format::Yaml));
+        assert_eq!(format(json, json), Ok(Format::Json));
+        assert_eq!(format(None, json), Err(Exit::Conflict));
     }
 }

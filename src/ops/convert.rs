@@ -175,14 +175,33 @@ fn compare(format: Format, meant: &Content<'_>, read: &Content<'_>) -> Result<()
     }
 }
 
-/// Tells `document`, which [`write`] made of `documents`, the types of its values where its format has none for them, so that
-/// their tokens name them all the same.
+/// Every scalar of `documents`, in the order of the walk.
+#[must_use]
+pub fn values(documents: &[Content<'_>]) -> Vec<Value<'static>> {
+    fn collect(content: &Content<'_>, found: &mut Vec<Value<'static>>) {
+        match content {
+            Content::Scalar(value) => found.push(value.clone().into_owned()),
+            Content::List(_) => content.items().for_each(|item| collect(item, found)),
+            Content::Map(_) => content
+                .entries()
+                .for_each(|entry| collect(&entry.content, found)),
+        }
+    }
+    let mut found = Vec::new();
+    for content in documents {
+        collect(content, &mut found);
+    }
+    found
+}
+
+/// Tells `document`, which [`write`] made, what [`values`] it was made of, if its format has no types for them: their tokens
+/// name the types all the same.
 ///
 /// # Errors
 /// [`ScanError`] if the document cannot be walked.
 pub fn with_types<'t>(
     document: Document<'t>,
-    documents: &[Content<'_>],
+    values: &[Value<'static>],
 ) -> Result<Document<'t>, ScanError> {
     if !matches!(
         document.format(),
@@ -190,32 +209,17 @@ pub fn with_types<'t>(
     ) {
         return Ok(document);
     }
-    let mut values = Vec::new();
-    for content in documents {
-        scalars(content, &mut values);
-    }
-    let mut values = values.into_iter();
+    let mut values = values.iter();
     let mut meanings: HashMap<NodeId, Value<'static>> = HashMap::new();
     document.walk(|step| {
         if let Step::Leaf { id, .. } = step
             && let Some(value) = values.next()
         {
-            meanings.insert(id, value.clone().into_owned());
+            meanings.insert(id, value.clone());
         }
         Ok::<(), ScanError>(())
     })?;
     Ok(document.with_meanings(meanings))
-}
-
-/// All scalars below, in the order of the walk.
-fn scalars<'c, 'a>(content: &'c Content<'a>, found: &mut Vec<&'c Value<'a>>) {
-    match content {
-        Content::Scalar(value) => found.push(value),
-        Content::List(_) => content.items().for_each(|item| scalars(item, found)),
-        Content::Map(_) => content
-            .entries()
-            .for_each(|entry| scalars(&entry.content, found)),
-    }
 }
 
 #[cfg(test)]

@@ -1303,10 +1303,10 @@ hint: name a file, or leave out `--in-place`
 "#]],
     );
     assert_message(
-        world.fails(8, ["encrypt", "--output-type", "json", "db.yaml"]),
+        world.fails(8, ["rotate", "--output-type", "json", "db.yaml"]),
         str![[r#"
-sops-rs: error: a file cannot be converted from yaml to json by this version
-hint: give --input-type and --output-type the same format
+sops-rs: error: a file cannot be converted from yaml to json while its key is changed
+hint: leave out --output-type; `encrypt` and `decrypt` convert
 
 "#]],
     );

@@ -3,6 +3,7 @@
 //! Knows how the old file is opened and compared with what the config says now. Where both files lie is the business of the
 //! commands.
 
+use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::metadata::Metadata;
 use sops_rs::ops::decrypt::{Decrypted, Opening};
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 use super::anew::{cannot_seal, remark, seal_binary};
 use crate::cli::args::IdentityArgs;
 use crate::cli::context::Context;
+use crate::cli::converting::Plaintext;
 use crate::cli::creation::Creation;
 use crate::cli::entropy::Entropy;
 use crate::cli::exit::Exit;
@@ -29,7 +31,7 @@ pub(super) enum Outcome {
 /// Seals with the data key, the recipients and the tokens of `earlier`; `None` if that cannot be opened.
 pub(super) fn again(
     context: &mut Context,
-    source: &Source,
+    plain: &Plaintext,
     earlier: &Source,
     identity: &IdentityArgs,
     creation: &Creation,
@@ -75,7 +77,12 @@ pub(super) fn again(
             return Ok(None);
         }
     };
-    let text = sealing.reseal(context, source, opened)?;
+    let text = match opened {
+        Opened::Values(decrypted) => {
+            sealing.reseal_values(context, &plain.source, plain.document()?, decrypted)?
+        }
+        Opened::Bytes(_) => sealing.reseal(context, &plain.source, opened)?,
+    };
     Ok(Some(text.map_or(Outcome::Unchanged, Outcome::Sealed)))
 }
 
@@ -164,7 +171,22 @@ impl Resealing<'_> {
             }
             Opened::Values(decrypted) => decrypted,
         };
-        let document = source.document(Exit::CannotRead)?;
+        self.reseal_values(
+            context,
+            source,
+            source.document(Exit::CannotRead)?,
+            decrypted,
+        )
+    }
+
+    /// The same for a text with values, which is `document`.
+    fn reseal_values(
+        &self,
+        context: &mut Context,
+        source: &Source,
+        document: Document<'_>,
+        decrypted: Decrypted,
+    ) -> Result<Option<String>, Failure> {
         let selection = self.sealed.strict_selection()?;
         let previous = Previous {
             document: &self.sealed.document,

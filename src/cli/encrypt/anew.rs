@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of files that were sealed before.
 
+use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::keys::{self, Attempt, NotWrapped};
 use sops_rs::metadata::{Metadata, SOPS_VERSION};
@@ -15,6 +16,7 @@ use sops_rs::value::timestamp;
 
 use crate::cli::args::KeyServiceArgs;
 use crate::cli::context::Context;
+use crate::cli::converting::Plaintext;
 use crate::cli::creation::Creation;
 use crate::cli::entropy::Entropy;
 use crate::cli::exit::Exit;
@@ -48,13 +50,56 @@ pub(crate) fn anew(
     context: &mut Context,
     source: &Source,
     selection: &Selection,
-    (key, mut metadata): (DataKey, Metadata),
+    (key, metadata): (DataKey, Metadata),
     allow_clear: bool,
 ) -> Result<String, Failure> {
     if source.format == Format::Binary {
         return seal_binary(context, source, &key, metadata);
     }
     let document = source.document(Exit::CannotRead)?;
+    seal_values(
+        context,
+        source,
+        document,
+        selection,
+        (key, metadata),
+        allow_clear,
+    )
+}
+
+/// The same for a plaintext that may come from another format.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(super) fn seal(
+    context: &mut Context,
+    plain: &Plaintext,
+    selection: &Selection,
+    key: (DataKey, Metadata),
+    allow_clear: bool,
+) -> Result<String, Failure> {
+    if plain.source.format == Format::Binary {
+        return anew(context, &plain.source, selection, key, allow_clear);
+    }
+    let document = plain.document()?;
+    seal_values(
+        context,
+        &plain.source,
+        document,
+        selection,
+        key,
+        allow_clear,
+    )
+}
+
+fn seal_values(
+    context: &mut Context,
+    source: &Source,
+    document: Document<'_>,
+    selection: &Selection,
+    (key, mut metadata): (DataKey, Metadata),
+    allow_clear: bool,
+) -> Result<String, Failure> {
     let now = context.now().as_second();
     let mut random = Entropy::new(&mut context.random);
     let mut sealer = Sealer {
@@ -165,7 +210,7 @@ pub(super) fn remark(context: &mut Context, name: &str, report: &Report) {
 }
 
 /// Why a plaintext could not be sealed, with the place.
-pub(super) fn cannot_seal(
+pub(crate) fn cannot_seal(
     source: &Source,
     selection: Option<&Selection>,
     error: &EncryptError,

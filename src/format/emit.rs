@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::lines::bare_text;
-use super::{CannotWrite, Format, binary, dotenv, ini, json, shell, toml};
+use super::{CannotWrite, Format, binary, dotenv, ini, json, shell, toml, yaml};
 use crate::content::{Content, Part};
 use crate::value::Value;
 
@@ -97,7 +97,7 @@ pub fn emit(
 ) -> Result<Zeroizing<Vec<u8>>, CannotEmit> {
     let mut text = match format {
         OutputFormat::File(Format::Binary) => return binary::emit(documents),
-        OutputFormat::File(Format::Yaml) => json::emit(documents)?,
+        OutputFormat::File(Format::Yaml) => yaml::emit(documents)?,
         OutputFormat::File(Format::Json) => json::emit(documents)?,
         OutputFormat::File(Format::Dotenv) => dotenv::emit(documents)?,
         OutputFormat::File(Format::Ini) => ini::emit(documents)?,

@@ -1,7 +1,7 @@
 //! YAML as go-yaml v3 reads it (spec 7.2), and the edits that write into it without changing anything else.
 //!
 //! The scanner (`scan`, `build`) finds the nodes and decodes nothing; `scalar` and `resolve` decode when asked; `write`,
-//! `metadata` and `expand` make edits. Knows nothing of encryption.
+//! `metadata` and `expand` make edits; `emit` writes new text. Knows nothing of encryption.
 
 use std::borrow::Cow;
 
@@ -15,6 +15,7 @@ use crate::value::{self, Value};
 mod build;
 mod chars;
 mod comment;
+mod emit;
 mod expand;
 mod key;
 mod metadata;
@@ -24,6 +25,8 @@ mod scalar;
 mod scan;
 mod tag;
 mod write;
+
+pub use emit::emit;
 
 /// Finds every node of `source`.
 ///

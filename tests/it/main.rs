@@ -57,4 +57,6 @@ mod toml_files;
 #[cfg(all(test, not(feature = "pgp"), not(feature = "online")))]
 mod without_features;
 #[cfg(test)]
+mod yaml_emitter;
+#[cfg(test)]
 mod yaml_reading;

@@ -3,7 +3,7 @@
 //! `emit` prints the entry in SOPS's own style. Knows nothing of what the metadata means.
 
 use super::chars::{bom_len, break_len, byte, column, is_blank, line_end, line_start};
-use super::quote::{can_be_plain, double};
+use super::quote::{double, should_be_plain};
 use super::write::newline;
 use crate::edit::Edit;
 use crate::format::Detached;
@@ -268,11 +268,7 @@ fn out_of_braces(source: &str, nodes: &[Node], entry: &Node) -> Edit {
 
 /// A string of the metadata on one line: plain if it reads back, else in double quotes.
 fn scalar(text: &str) -> String {
-    let word = matches!(
-        text.to_ascii_lowercase().as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off"
-    );
-    if !word && can_be_plain(text, false, false) {
+    if should_be_plain(text, false) {
         text.to_owned()
     } else {
         format!("\"{}\"", double(text))

@@ -3,8 +3,14 @@
 //! Knows nothing of places; `write` decides which spelling goes where.
 
 use super::chars::{is_blank, is_blankz};
+use zeroize::Zeroizing;
+
 use super::resolve::{Resolved, resolve};
 use crate::node::Tag;
+
+mod ambiguous;
+
+use ambiguous::is_ambiguous;
 
 /// Whether the text, written without quotes, is read as exactly this string, by go-yaml and by readers of YAML 1.2.
 /// `tagged` says that a tag stands before it, so that no number or word is taken for anything else.
@@ -36,6 +42,14 @@ pub(super) fn can_be_plain(text: &str, flow: bool, tagged: bool) -> bool {
         && text.chars().all(is_printable)
         && !text.contains('\n')
         && (tagged || is_string_everywhere(text))
+}
+
+/// Whether the text, written without quotes, is this string for every reader there is, not only for those that read what
+/// is here: what is written anew need not be bare.
+pub(super) fn should_be_plain(text: &str, flow: bool) -> bool {
+    // Older readers stop at a colon in a flow collection, and at a tab anywhere.
+    let is_hard = |byte: u8| byte == b'\t' || flow && byte == b':';
+    can_be_plain(text, flow, false) && !is_ambiguous(text) && !text.bytes().any(is_hard)
 }
 
 /// Whether the bare text resolves to a string in go-yaml and in the core schema of YAML 1.2.
@@ -102,6 +116,31 @@ pub(super) fn double(text: &str) -> String {
         result.push_str(short);
     }
     result
+}
+
+/// The text in the quotes that need the fewest escapes.
+pub(super) fn quoted(text: &str) -> Zeroizing<String> {
+    let escapes = text.contains(['"', '\\']) && !text.contains(['\'', '\t']);
+    let inside = single(text).filter(|_| escapes).map(Zeroizing::new);
+    match inside {
+        Some(inside) => between("'", &inside),
+        None => double_quoted(text),
+    }
+}
+
+/// The text in double quotes.
+pub(super) fn double_quoted(text: &str) -> Zeroizing<String> {
+    between("\"", &Zeroizing::new(double(text)))
+}
+
+/// The text in single quotes; `None` if it cannot be.
+pub(super) fn single_quoted(text: &str) -> Option<Zeroizing<String>> {
+    let inside = Zeroizing::new(single(text)?);
+    Some(between("'", &inside))
+}
+
+fn between(mark: &str, inside: &str) -> Zeroizing<String> {
+    Zeroizing::new([mark, inside, mark].concat())
 }
 
 /// Whether the text can be the content of a block.

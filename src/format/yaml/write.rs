@@ -167,8 +167,7 @@ pub(super) fn value(
             return Err(CannotWrite("bytes cannot be written here".to_owned()));
         }
         Value::Bytes(bytes) => {
-            let encoded = format!("!!binary \"{}\"", STANDARD.encode(bytes.as_slice()));
-            whole(source, node, &encoded, edits);
+            whole(source, node, &binary(bytes), edits);
             return Ok(());
         }
         Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
@@ -190,25 +189,41 @@ fn keeps_text(node: &Node) -> bool {
 }
 
 /// A value that is not a string, as it is written without quotes.
-fn bare(value: &Value<'_>) -> String {
+pub(super) fn bare(value: &Value<'_>) -> String {
     match value {
-        Value::Float(number) if number.is_nan() => ".nan".to_owned(),
-        Value::Float(number) if number.is_infinite() => {
-            if *number > 0.0 { ".inf" } else { "-.inf" }.to_owned()
-        }
-        Value::Float(number) => {
-            let text = float_text(*number);
-            if text.contains('.') {
-                text
-            } else {
-                format!("{text}.0")
-            }
-        }
+        Value::Float(number) => float(*number),
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Time(time) => time.as_str().to_owned(),
         Value::Null | Value::Str(_) | Value::Bytes(_) | Value::Lexeme(..) => "null".to_owned(),
     }
+}
+
+/// A float that is one for every reader: with a point, and a sign in its exponent if it has one.
+pub(super) fn float(number: f64) -> String {
+    if number.is_nan() {
+        return ".nan".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    let whole = |digits: &str| if digits.contains('.') { "" } else { ".0" };
+    let scientific = format!("{number:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) => {
+            let sign = if exponent.starts_with('-') { "" } else { "+" };
+            format!("{digits}{}e{sign}{exponent}", whole(digits))
+        }
+        _ => {
+            let text = float_text(number);
+            format!("{text}{}", whole(&text))
+        }
+    }
+}
+
+/// Bytes that are no text, behind the tag that says so.
+pub(super) fn binary(bytes: &[u8]) -> String {
+    format!("!!binary \"{}\"", STANDARD.encode(bytes))
 }
 
 fn comment(node: &Node, text: &str) -> Result<Edit, CannotWrite> {
@@ -589,7 +604,9 @@ mod tests {
         for (value, expected) in [
             (Value::Int(-5), "-5"),
             (Value::Float(1.0), "1.0"),
-            (Value::Float(1e21), "1000000000000000000000.0"),
+            (Value::Float(1e20), "100000000000000000000.0"),
+            (Value::Float(1e23), "1.0e+23"),
+            (Value::Float(-1.5e-7), "-1.5e-7"),
             (Value::Float(-0.0), "-0.0"),
             (Value::Float(f64::NEG_INFINITY), "-.inf"),
             (Value::Bool(true), "true"),

@@ -5,10 +5,11 @@
 
 use super::scalar;
 use crate::format::yaml::quote::{block_lines, can_be_block, double, needs_indicator};
+use crate::format::yaml::write::float;
 use crate::format::yaml::{key, scan, value};
 use crate::node::{Kind, Node, NodeId};
 use crate::tree::Tree;
-use crate::value::{Value, float_text};
+use crate::value::Value;
 
 const STEP: usize = 4;
 const MAX_DEPTH: usize = 100;
@@ -79,18 +80,7 @@ fn inline(tree: &Tree, column: usize) -> String {
         Tree::Null => "null".to_owned(),
         Tree::Bool(value) => value.to_string(),
         Tree::Int(number) => number.to_string(),
-        Tree::Float(number) if number.is_nan() => ".nan".to_owned(),
-        Tree::Float(number) if number.is_infinite() => {
-            if *number > 0.0 { ".inf" } else { "-.inf" }.to_owned()
-        }
-        Tree::Float(number) => {
-            let text = float_text(*number);
-            if text.contains('.') {
-                text
-            } else {
-                format!("{text}.0")
-            }
-        }
+        Tree::Float(number) => float(*number),
         Tree::Time(text) => text.clone(),
         Tree::List(_) => "[]".to_owned(),
         Tree::Map(_) => "{}".to_owned(),
@@ -151,7 +141,7 @@ fn json_leaf(source: &str, node: &Node) -> String {
         Ok(Value::Str(text)) => format!("\"{}\"", double(text.expose())),
         Ok(Value::Bool(value)) => value.to_string(),
         Ok(Value::Int(number)) => number.to_string(),
-        Ok(Value::Float(number)) => inline(&Tree::Float(number), 0),
+        Ok(Value::Float(number)) => float(number),
         Ok(Value::Time(time)) => time.as_str().to_owned(),
         _ => "null".to_owned(),
     }

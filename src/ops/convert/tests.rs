@@ -195,6 +195,14 @@ proptest! {
     }
 
     #[test]
+    fn any_content_in_yaml_is_what_it_was(contents in collection::vec(tree(), 1..3)) {
+        match sealed_and_opened(Format::Yaml, &contents) {
+            Ok(opened) => prop_assert_eq!(opened, listed(&contents)),
+            Err(error) => prop_assert!(!is_defect(&error), "{error}"),
+        }
+    }
+
+    #[test]
     fn any_content_in_toml_is_what_it_was(content in tree()) {
         let documents = [content];
         match sealed_and_opened(Format::Toml, &documents) {

@@ -14,6 +14,8 @@ mod canary;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod convert;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod edit;

@@ -267,6 +267,7 @@ fn shown(value: &Value<'_>) -> Json {
         }
         Value::Str(text) => ("str", text.expose().to_owned()),
         Value::Bytes(bytes) => ("bytes", format!("{:02x?}", bytes.as_slice())),
+        Value::Lexeme(_, text) => ("lexeme", text.expose().to_owned()),
     };
     json!({ "!": kind, "=": text })
 }

@@ -1,11 +1,12 @@
 //! Conversions: every format to every other on `decrypt` and on `encrypt`, judged by readers that are not ours.
 
+mod cases;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value as Json, json};
-use snapbox::{assert_data_eq, str};
 
 use super::spec_reader::{self, Format, fixtures::keys};
 use super::support::{ALICE, World};

@@ -24,6 +24,9 @@ use super::tree::{self, Many, TreeArgs};
 /// Verifies that no value was changed and writes the plaintext to standard output, to `--output`, or in place of the
 /// file. Everything that is not a secret stays as it is: layout, quotes, comments, order.
 ///
+/// In another format than the file's, values keep their types, and comments stay where there can be some. What the format
+/// cannot hold is an error that names the key. `shell` gives commands that set variables, for `eval`; `env` is dotenv.
+///
 /// Several files go in place of themselves or below `--output-dir`; each is written completely or not at all. What is not
 /// encrypted is left as it is by `--in-place`, so that the same command finishes what was interrupted.
 #[derive(Args, Debug)]
@@ -31,6 +34,8 @@ use super::tree::{self, Many, TreeArgs};
   sops-rs decrypt secrets.yaml
   sops-rs decrypt --in-place secrets.yaml
   sops-rs decrypt --recursive --output-dir /run/secrets .
+  sops-rs decrypt --output-type json secrets.yaml | jq .db
+  eval \"$(sops-rs decrypt --output-type shell secrets.env)\"
   git show HEAD:secrets.yaml | sops-rs decrypt --input-type yaml")]
 pub(crate) struct Decrypt {
     #[command(flatten)]

@@ -42,6 +42,7 @@ use anew::already_sealed;
 #[command(after_help = "Examples:
   sops-rs encrypt --in-place secrets/prod.yaml
   sops-rs encrypt --in-place --recursive secrets/
+  sops-rs encrypt --output-type yaml --output secrets.yaml secrets.env
   sops-rs encrypt --age age1… --encrypted-regex '^(data|stringData)$' secret.yaml
   kubectl create secret … -o yaml | sops-rs encrypt --filename-override secrets/x.yaml")]
 pub(crate) struct Encrypt {

@@ -194,7 +194,7 @@ pub fn values(documents: &[Content<'_>]) -> Vec<Value<'static>> {
     found
 }
 
-/// Tells `document`, which [`write`] made, what [`values`] it was made of, if its format has no types for them: their tokens
+/// Tells `document`, which [`write()`] made, what [`values`] it was made of, if its format has no types for them: their tokens
 /// name the types all the same.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod agent;
 mod args;
 #[cfg(feature = "azure")]
 mod azure;
+mod classic;
 mod context;
 mod converting;
 mod creation;
@@ -58,7 +59,7 @@ use std::process::ExitCode;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use args::AnywhereArgs;
 use context::Context;
@@ -124,7 +125,7 @@ enum GitVerb {
 }
 
 /// What was typed. Whatever is wrong with it is said of the whole command line.
-fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+fn parse(context: &mut Context, arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let is = |index: usize, words: &[&str]| {
         let found = arguments.get(index).and_then(|argument| argument.to_str());
         found.is_some_and(|found| words.contains(&found))
@@ -136,7 +137,15 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
         let verb = Verb::Git(git);
         return Ok(Cli { verb, common });
     }
-    Cli::try_parse_from(arguments)
+    let command = Cli::command();
+    let exists = |name: &OsStr| context.resolve(Path::new(name)).symlink_metadata().is_ok();
+    let line = classic::translate(&command, arguments, exists);
+    for warning in &line.warnings {
+        context.warn(warning);
+    }
+    let mut command = line.prepare(command, context.program)?;
+    let mut matches = command.try_get_matches_from_mut(line.words)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 #[derive(Subcommand, Debug)]
@@ -185,7 +194,7 @@ fn run_with(context: &mut Context, arguments: Vec<OsString>) -> Exit {
     let deceiving = arguments
         .iter()
         .any(|argument| matches!(escaped(&argument.to_string_lossy()), Cow::Owned(_)));
-    let outcome = match parse(arguments) {
+    let outcome = match parse(context, arguments) {
         Ok(cli) => dispatch(context, cli),
         Err(error) => answer(context, &error, deceiving),
     };

@@ -249,7 +249,7 @@ fn named(name: &str) -> Option<Format> {
 }
 
 /// Reads the words that Go's `ParseBool` knows; nothing means the default.
-fn switch(word: &str) -> Result<bool, &'static str> {
+pub(crate) fn switch(word: &str) -> Result<bool, &'static str> {
     match word {
         "" | "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),

@@ -69,7 +69,8 @@ pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Fa
     if several || arguments.output_dir.is_some() {
         return run_many(context, arguments);
     }
-    let target = Target::new(&Input::new(arguments.input.file.clone()), &arguments.output)?;
+    let input = Input::new(arguments.input.file.clone());
+    let target = Target::new(context, &input, &arguments.output)?;
     one(context, arguments, &arguments.input, &target)?;
     Ok(Exit::Success)
 }
@@ -77,6 +78,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Fa
 fn run_many(context: &mut Context, arguments: &Decrypt) -> Result<Exit, Failure> {
     let in_place = arguments.output.in_place || arguments.output_dir.is_some();
     let many = Many::new(
+        context,
         &arguments.input,
         &arguments.more,
         &arguments.output,

@@ -87,6 +87,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let name = arguments.file.display().to_string();
     let format = arguments.format(&name)?;
+    io::refuse_stream(context, &arguments.file)?;
     if context.resolve(&arguments.file).symlink_metadata().is_err() {
         return create(context, arguments, config, None, &name, format);
     }

@@ -87,7 +87,7 @@ pub(crate) fn run(
         return run_many(context, arguments, config);
     }
     let input = Input::new(arguments.input.file.clone());
-    let target = Target::new(&input, &arguments.output)?;
+    let target = Target::new(context, &input, &arguments.output)?;
     one(context, arguments, config, &arguments.input, &target)?;
     Ok(Exit::Success)
 }
@@ -99,6 +99,7 @@ fn run_many(
 ) -> Result<Exit, Failure> {
     let in_place = arguments.output.in_place;
     let many = Many::new(
+        context,
         &arguments.input,
         &arguments.more,
         &arguments.output,

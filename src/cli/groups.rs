@@ -179,7 +179,10 @@ fn change(
     asked: Option<usize>,
     change: impl FnOnce(&str, &mut Wanted) -> Result<usize, Failure>,
 ) -> Result<Exit, Failure> {
-    let input = Input::File(file.file.clone());
+    let input = Input::new(Some(file.file.clone()));
+    if file.in_place {
+        io::refuse_stream(context, &file.file)?;
+    }
     let of_name = || Format::of_path(&file.file.to_string_lossy());
     let format = file.input_type.unwrap_or_else(of_name);
     let source = Source::new(input.name(), format, io::read(context, &input)?);

@@ -30,12 +30,10 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// What the argument means: no file, `-` and `/dev/stdin` are standard input.
+    /// What the argument means: no file, `-` and `/dev/stdin` under any of its names are standard input.
     pub(crate) fn new(file: Option<PathBuf>) -> Self {
         match file {
-            Some(path) if path != Path::new("-") && path != Path::new("/dev/stdin") => {
-                Self::File(path)
-            }
+            Some(path) if !is_stdin(&path) => Self::File(path),
             _ => Self::Stdin,
         }
     }
@@ -47,6 +45,34 @@ impl Input {
             Self::File(path) => path.display().to_string(),
         }
     }
+}
+
+/// Whether this is standard input. It is never opened by these names: a socket cannot be.
+fn is_stdin(path: &Path) -> bool {
+    let names = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    names.map(Path::new).contains(&path)
+}
+
+/// Whether a path stands for a file that this process has open, whatever that is.
+fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+/// Refuses what can be read once and not be replaced: standard input, pipes, process substitutions, devices.
+///
+/// # Errors
+/// [`Exit::Conflict`] with the name.
+pub(crate) fn refuse_stream(context: &Context, path: &Path) -> Result<(), Failure> {
+    let refused = |message: String| Err(Failure::new(Exit::Conflict, message).hint("name a file"));
+    if is_stdin(path) {
+        return refused("standard input cannot be replaced".to_owned());
+    }
+    let found = fs::metadata(context.resolve(path));
+    if is_descriptor(path) || found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let name = path.display();
+        return refused(format!("`{name}` is no file and cannot be replaced"));
+    }
+    Ok(())
 }
 
 /// Reads all of `input`. The bytes are wiped when dropped.
@@ -207,7 +233,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 
 fn replace_file(path: &Path, bytes: &[u8], privacy: Privacy) -> io::Result<()> {
     // A path such as /dev/fd/3 stands for an open file: replacing that would be lost on its owner.
-    if path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") {
+    if is_descriptor(path) {
         return OpenOptions::new().append(true).open(path)?.write_all(bytes);
     }
     let target = follow(path)?;
@@ -321,7 +347,7 @@ mod tests {
 
     use super::super::context::testing::context;
     use super::super::exit::Exit;
-    use super::{Input, Privacy, create, read, read_all, replace, text};
+    use super::{Input, Privacy, create, read, read_all, refuse_stream, replace, text};
 
     /// A directory with the file `f`, which holds `old` and has mode 0640.
     fn with_file() -> (TempDir, PathBuf) {
@@ -451,7 +477,7 @@ mod tests {
             *read(&mut context, &Input::new(Some("f".into()))).unwrap(),
             b"old"
         );
-        for stdin in [None, Some("-"), Some("/dev/stdin")] {
+        for stdin in [None, Some("-"), Some("/dev/stdin"), Some("/dev/fd/0")] {
             assert_eq!(Input::new(stdin.map(PathBuf::from)), Input::Stdin);
         }
         assert_eq!(*read(&mut context, &Input::Stdin).unwrap(), b"piped");
@@ -465,6 +491,19 @@ mod tests {
         let folder = read(&mut context, &Input::File(".".into())).unwrap_err();
         assert_eq!(folder.exit, Exit::CannotRead);
         assert_eq!(folder.message, "`.` is a directory, not a file");
+    }
+
+    #[test]
+    fn what_is_no_file_cannot_be_replaced() {
+        let (dir, _) = with_file();
+        let (context, ..) = context(dir.path(), &[], b"");
+        let refuse = |path: &str| refuse_stream(&context, Path::new(path));
+        for path in ["-", "/dev/stdin", "/proc/self/fd/3", "/dev/null"] {
+            assert_eq!(refuse(path).unwrap_err().exit, Exit::Conflict, "{path}");
+        }
+        for path in ["f", "absent", "."] {
+            assert!(refuse(path).is_ok(), "{path}");
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn rotate(
     path: &Path,
 ) -> Result<Vec<usize>, Failure> {
     let input = Input::new(Some(path.to_owned()));
-    let target = Target::new(&input, &arguments.output)?;
+    let target = Target::new(context, &input, &arguments.output)?;
     let known = arguments.filename_override.as_deref().unwrap_or(path);
     let named = InputArgs {
         file: Some(path.to_owned()),

@@ -23,17 +23,26 @@ impl Target {
     /// What the options mean for this input.
     ///
     /// # Errors
-    /// [`Exit::Conflict`] if standard input shall be replaced (spec 9.4).
-    pub(crate) fn new(input: &Input, output: &OutputArgs) -> Result<Self, Failure> {
+    /// [`Exit::Conflict`] if what is no file shall be replaced (spec 9.4).
+    pub(crate) fn new(
+        context: &Context,
+        input: &Input,
+        output: &OutputArgs,
+    ) -> Result<Self, Failure> {
+        let stdout = ["-", "/dev/stdout"].map(Path::new);
         match (input, &output.output) {
+            (_, Some(path)) if stdout.contains(&path.as_path()) => Ok(Self::Stdout),
             (_, Some(path)) => Ok(Self::File(path.clone())),
             (_, None) if !output.in_place => Ok(Self::Stdout),
-            (Input::File(path), None) => Ok(Self::File(path.clone())),
-            (Input::Stdin, None) => Err(Failure::new(
-                Exit::Conflict,
-                "standard input cannot be replaced",
-            )
-            .hint("name a file, or leave out `--in-place`")),
+            (input, None) => {
+                let path = match input {
+                    Input::File(path) => path.as_path(),
+                    Input::Stdin => Path::new("-"),
+                };
+                io::refuse_stream(context, path)
+                    .map_err(|failure| failure.hint("name a file, or leave out `--in-place`"))?;
+                Ok(Self::File(path.to_owned()))
+            }
         }
     }
 
@@ -62,14 +71,10 @@ impl Target {
     }
 }
 
-/// The path that rules and formats go by: the override, else the file; `None` for standard input alone.
+/// The path that rules and formats go by: the override, else the file; `None` for standard input without a name.
 pub(crate) fn known_path(args: &InputArgs) -> Option<&Path> {
-    args.filename_override
-        .as_deref()
-        .or(match args.file.as_deref() {
-            Some(path) if path != Path::new("-") && path != Path::new("/dev/stdin") => Some(path),
-            _ => None,
-        })
+    let file = args.file.as_deref().filter(|path| *path != "-");
+    args.filename_override.as_deref().or(file)
 }
 
 /// The format of the input: what `--input-type` says, else what the name says.
@@ -120,8 +125,11 @@ pub(crate) fn same_format(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use sops_rs::format::Format;
 
+    use super::super::context::testing::context;
     use super::{
         Exit, Input, InputArgs, OutputArgs, Target, input_format, output_format, same_format,
     };
@@ -136,19 +144,24 @@ mod tests {
     #[test]
     fn the_result_goes_to_standard_output_unless_told() {
         let file = Input::File("f".into());
+        let (context, ..) = context(Path::new("/"), &[], b"");
         assert_eq!(
-            Target::new(&file, &output(false, None)).unwrap(),
+            Target::new(&context, &file, &output(false, None)).unwrap(),
             Target::Stdout
         );
         assert_eq!(
-            Target::new(&file, &output(true, None)).unwrap(),
+            Target::new(&context, &file, &output(true, None)).unwrap(),
             Target::File("f".into())
         );
         assert_eq!(
-            Target::new(&Input::Stdin, &output(false, Some("o"))).unwrap(),
+            Target::new(&context, &Input::Stdin, &output(false, Some("o"))).unwrap(),
             Target::File("o".into())
         );
-        let failure = Target::new(&Input::Stdin, &output(true, None)).unwrap_err();
+        for stdout in ["-", "/dev/stdout"] {
+            let target = Target::new(&context, &file, &output(false, Some(stdout)));
+            assert_eq!(target.unwrap(), Target::Stdout);
+        }
+        let failure = Target::new(&context, &Input::Stdin, &output(true, None)).unwrap_err();
         assert_eq!(failure.exit, Exit::Conflict);
     }
 

@@ -44,6 +44,7 @@ impl Many {
     /// # Errors
     /// [`Exit::Conflict`] for options that mean one file, [`Exit::NoFile`] if none was named.
     pub(crate) fn new(
+        context: &Context,
         input: &InputArgs,
         more: &[PathBuf],
         output: &OutputArgs,
@@ -56,12 +57,8 @@ impl Many {
                 Failure::new(Exit::NoFile, "no file was named").hint("name files or directories")
             );
         }
-        let is_stdin = |path: &PathBuf| Input::new(Some(path.clone())) == Input::Stdin;
-        if paths.iter().any(is_stdin) {
-            return conflict(
-                "standard input cannot be one of many files",
-                "leave out `-`",
-            );
+        for path in &paths {
+            io::refuse_stream(context, path)?;
         }
         if output.output.is_some() || input.filename_override.is_some() {
             let message = "one name cannot stand for many files";

@@ -138,9 +138,12 @@ fn plan(
 }
 
 fn read(context: &mut Context, arguments: &Updatekeys, path: &Path) -> Result<Source, Failure> {
+    if !arguments.check {
+        io::refuse_stream(context, path)?;
+    }
     let of_name = || Format::of_path(&path.to_string_lossy());
     let format = arguments.input_type.unwrap_or_else(of_name);
-    let bytes = io::read(context, &Input::File(path.to_owned()))?;
+    let bytes = io::read(context, &Input::new(Some(path.to_owned())))?;
     Ok(Source::new(path.display().to_string(), format, bytes))
 }
 

@@ -12,7 +12,7 @@ use crate::support::{ALICE, BOB, Ran, World, sops_fixtures, testdata, without_pr
 
 /// Compares a whole message, to the letter.
 #[track_caller]
-fn assert_message(actual: String, expected: Inline) {
+pub(crate) fn assert_message(actual: String, expected: Inline) {
     assert_data_eq!(actual, expected.raw());
 }
 

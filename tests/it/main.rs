@@ -12,6 +12,8 @@ mod bench_documents;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod classic;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod convert;

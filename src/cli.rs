@@ -26,6 +26,7 @@ mod gcp;
 mod git;
 mod gpg;
 mod groups;
+mod help;
 mod identities;
 mod init;
 mod io;
@@ -77,7 +78,13 @@ const SOPS_VERSION: &str = "3.13.2";
     disable_version_flag = true,
     args_override_self = true
 )]
-#[command(after_help = "Start with `sops-rs init` in your repository.")]
+#[command(help_template = help::template())]
+#[command(after_help = "Examples:
+  sops-rs init                                # an identity for you, a config for this repository
+  sops-rs encrypt --in-place secrets.yaml     # its values; `sops-rs edit` changes them
+  sops-rs git install                         # git diffs and merges it as if it were plain
+  sops-rs keys add carol age1…                # somebody else may open it, too
+  sops-rs help encrypt                        # every command has examples")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -62,8 +62,12 @@ pub(crate) struct Agent {
 enum Verb {
     Start(Start),
     /// Make the agent forget all keys and end
+    #[command(after_help = "Example:
+  eval \"$(sops-rs agent stop)\"")]
     Stop,
     /// Show how many keys the agent holds
+    #[command(after_help = "Example:
+  sops-rs agent status")]
     Status,
 }
 
@@ -72,6 +76,8 @@ enum Verb {
 /// It goes to the background, where nobody can be asked for a passphrase. What is printed sets `SOPS_RS_AGENT` in a shell that
 /// evaluates it. The socket is in `$XDG_RUNTIME_DIR/sops-rs`, else in a folder of yours alone below `$TMPDIR`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  eval \"$(sops-rs agent start --idle 1h)\"")]
 struct Start {
     /// Forget a key that was not used for so long
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time)]

@@ -17,6 +17,8 @@ use super::repository::Repository;
 ///
 /// Ends with 1 if something is wrong. Each finding comes with what to do about it.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  sops-rs doctor")]
 pub(crate) struct Doctor {}
 
 /// What was found, and what to do about it.

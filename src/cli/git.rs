@@ -16,6 +16,8 @@ pub(crate) use install::{SETTINGS, uncovered};
 
 /// Make git diff and merge sealed files as if they were plain
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  sops-rs git install    # in every clone, once")]
 pub(crate) struct Git {
     #[command(subcommand)]
     verb: Verb,

@@ -20,6 +20,9 @@ use super::target::Target;
 /// With several groups the data key is split: a person, or a service, of each of so many groups is needed to open the file
 /// as its threshold says.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  sops-rs groups add -i -f secrets.yaml --age age1…
+  sops-rs groups delete -i -f secrets.yaml 2")]
 pub(crate) struct Groups {
     #[command(subcommand)]
     verb: Verb,
@@ -95,6 +98,8 @@ struct Add {
 /// If one group remains, it has the data key whole again. Whoever was in the deleted group may have kept the data key:
 /// `rotate` makes a new one.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  sops-rs groups delete -i -f secrets.yaml 2")]
 struct Delete {
     #[command(flatten)]
     file: FileArgs,

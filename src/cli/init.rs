@@ -28,7 +28,7 @@ use super::report::{Failure, escaped};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   sops-rs init
-  sops-rs init --recipient age1…    also for a colleague or a server")]
+  sops-rs init --recipient age1…    # also for a colleague or a server")]
 pub(crate) struct Init {
     /// Someone else who shall be able to open the files; may be repeated
     #[arg(short, long = "recipient", value_name = "RECIPIENT")]

@@ -25,6 +25,10 @@ mod roster;
 
 /// See who can open what; let people in and out
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  sops-rs keys list
+  sops-rs keys add carol age1…
+  sops-rs keys remove carol")]
 pub(crate) struct Keys {
     #[command(subcommand)]
     verb: Verb,

@@ -48,6 +48,8 @@ pub(crate) struct Merge {
 ///
 /// Needs no driver: the versions are those that git keeps of every unmerged file.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  git merge feature || sops-rs mergetool")]
 pub(crate) struct Mergetool {
     /// The files; the default is every sealed file that is unmerged
     #[arg(value_name = "FILE")]

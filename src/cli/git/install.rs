@@ -25,8 +25,8 @@ use crate::cli::sealed::Source;
 /// rules are for, and for those that are sealed, into .gitattributes. Prints what it changed; done twice, it changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  sops-rs git install            this clone
-  sops-rs git install --global   all of your clones; the attributes of this one")]
+  sops-rs git install            # this clone
+  sops-rs git install --global   # all of your clones; the attributes of this one")]
 pub(crate) struct Install {
     /// Configure this clone; the default
     #[arg(long, conflicts_with = "global")]
@@ -40,6 +40,8 @@ pub(crate) struct Install {
 ///
 /// The attributes stay: they are the repository's, and mean nothing without the drivers.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  sops-rs git uninstall")]
 pub(crate) struct Uninstall {
     /// Of this clone; the default
     #[arg(long, conflicts_with = "global")]

@@ -22,6 +22,8 @@ use crate::cli::versions::{Ready, Versions};
 /// `git install` configures it. Values merge by their place in the file, the text around them by line, in memory; what is
 /// written is sealed, conflicts too. A file that cannot be opened is left as it is on your side, as a conflict.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  sops-rs git merge-driver %O %A %B %L %P    # git puts the names of files in these places")]
 pub(crate) struct MergeDriver {
     /// The version that both sides come from (%O); empty if both added the file
     #[arg(value_name = "BASE")]

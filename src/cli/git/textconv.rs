@@ -25,6 +25,9 @@ use crate::cli::sealed::{Sealed, Source};
 /// Values are shown in plain; with --masked, in CI, or if `SOPS_RS_DIFF` is `masked`, as their length and a fingerprint that
 /// tells only whether two are equal. What can open the file follows, so that a diff shows it too.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  git config diff.sops.textconv 'sops-rs git textconv'    # what `git install` does
+  sops-rs git textconv --masked secrets/prod.yaml")]
 pub(crate) struct Textconv {
     /// The file
     #[arg(value_name = "FILE")]

@@ -9,6 +9,7 @@ mod args;
 #[cfg(feature = "azure")]
 mod azure;
 mod classic;
+mod completion;
 mod context;
 mod converting;
 mod creation;
@@ -33,6 +34,7 @@ mod io;
 mod keys;
 #[cfg(feature = "keyservice")]
 mod keyservice;
+mod man;
 mod many;
 mod merge;
 mod private;
@@ -175,6 +177,8 @@ enum Verb {
     Keyservice(keyservice::Keyservice),
     #[cfg(feature = "keyservice")]
     Agent(agent::Agent),
+    Completion(completion::Completion),
+    Man(man::Man),
 }
 
 /// Runs the program with the arguments, environment and streams of the process.
@@ -240,6 +244,8 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Keyservice(arguments) => keyservice::run(context, &arguments),
         #[cfg(feature = "keyservice")]
         Verb::Agent(arguments) => agent::run(context, &arguments),
+        Verb::Completion(arguments) => completion::run(context, &arguments),
+        Verb::Man(arguments) => man::run(context, &arguments),
     }
 }
 

@@ -37,6 +37,11 @@ python3 -c 'import ensurepip' 2>/dev/null || {
   run apt-get update -qq
   run apt-get install -y -qq python3-venv
 }
+# Completions are tried in the shells that they are for, manual pages by the program that lays them out.
+install bash bash
+install zsh zsh
+install fish fish
+install groff groff
 # Keys and signatures of a Google service account.
 install openssl openssl
 

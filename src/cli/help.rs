@@ -75,6 +75,14 @@ const GROUPS: &[Group] = &[
         "This program",
         &[
             (
+                "completion",
+                "Print the script that makes a shell complete commands",
+            ),
+            (
+                "man",
+                "Print the manual page, or write all pages to a directory",
+            ),
+            (
                 "help",
                 "Print this message or the help of the given subcommand(s)",
             ),

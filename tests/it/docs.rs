@@ -46,6 +46,12 @@ fn the_reference_is_what_the_program_says() {
         "agent start",
         "agent stop",
         "agent status",
+        "keys",
+        "keys list",
+        "keys add",
+        "keys remove",
+        "completion",
+        "man",
     ] {
         let arguments: Vec<&str> = verb
             .split(' ')

@@ -37,6 +37,8 @@ mod fuzz;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod guidance;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod laws;

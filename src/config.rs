@@ -10,12 +10,14 @@ use crate::span::Position;
 mod field;
 mod glob;
 mod keys;
+mod lines;
 mod names;
 mod people;
 mod read;
 mod yaml;
 
 pub use glob::git_patterns;
+pub use lines::rule_lines;
 pub use people::{CannotEdit, Change};
 
 /// What happens to keys nobody knows.
@@ -315,6 +317,15 @@ impl Config {
         rules.map(|rule| rule.path_regex.as_str())
     }
 
+    /// Every creation rule, in order: its `path_regex`, and what it would say about a file that it matches.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, Result<Matched, ConfigError>)> {
+        let rules = self.creation_rules.iter().flatten().zip(1..);
+        rules.map(|(rule, number)| {
+            let said = rule.compiled(number).and_then(|_| rule.matched(number));
+            (rule.path_regex.as_str(), said)
+        })
+    }
+
     /// What a recipient is called: its name under `recipients`, else the comment or anchor beside it in the config.
     #[must_use]
     pub fn name_of(&self, recipient: &Recipient) -> Option<&str> {
@@ -352,14 +363,8 @@ impl Config {
             .as_ref()
             .ok_or(ConfigError::NoCreationRules)?;
         for (rule, number) in rules.iter().zip(1..) {
-            let matches = rule.path_regex.is_empty()
-                || Pattern::strict(&rule.path_regex)
-                    .map_err(|source| ConfigError::PathRegex {
-                        rule: number,
-                        source,
-                    })?
-                    .is_match(path);
-            if matches {
+            let pattern = rule.compiled(number)?;
+            if pattern.is_none_or(|pattern| pattern.is_match(path)) {
                 return rule.matched(number);
             }
         }
@@ -410,6 +415,17 @@ impl Config {
 }
 
 impl CreationRule {
+    /// What paths are tested against; `None` for a rule that matches any.
+    fn compiled(&self, rule: usize) -> Result<Option<Pattern>, ConfigError> {
+        if self.path_regex.is_empty() {
+            return Ok(None);
+        }
+        let pattern = Pattern::strict(&self.path_regex);
+        pattern
+            .map(Some)
+            .map_err(|source| ConfigError::PathRegex { rule, source })
+    }
+
     fn matched(&self, rule: usize) -> Result<Matched, ConfigError> {
         let selection = match self.selection.as_slice() {
             [] => Selection::default(),

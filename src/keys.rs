@@ -219,6 +219,15 @@ fn count_done(groups: &[Vec<Attempt>]) -> usize {
     groups.iter().filter(done).count()
 }
 
+/// How the recovery of a data key went.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The key, or why there is none.
+    pub key: Result<DataKey, NotRecovered>,
+    /// For every group of the file what was tried, in that order. Behind an attempt that worked nothing was.
+    pub groups: Vec<Vec<Attempt>>,
+}
+
 /// Recovers the data key of a file from its key groups (spec 6.4).
 ///
 /// Every group is tried. Inside a group one key after the other, sorted by `order`, then by [`RecipientKind::LOAD_ORDER`],
@@ -234,6 +243,16 @@ pub fn recover(
     order: &[RecipientKind],
     services: &[&dyn KeyService],
 ) -> Result<DataKey, NotRecovered> {
+    attempt_all(groups, threshold, order, services).key
+}
+
+/// Does what [`recover`] does, and tells what was tried even if that was enough.
+pub fn attempt_all(
+    groups: &[Vec<WrappedKey>],
+    threshold: usize,
+    order: &[RecipientKind],
+    services: &[&dyn KeyService],
+) -> Recovery {
     let needed = if groups.len() <= 1 {
         1
     } else if threshold == 0 {
@@ -254,15 +273,17 @@ pub fn recover(
     }
     let failed = |combining| NotRecovered {
         threshold: needed,
-        groups: report,
+        groups: report.clone(),
         combining,
     };
-    if shares.len() < needed {
-        return Err(failed(None));
-    }
-    match shares.as_slice() {
+    let key = match shares.as_slice() {
+        few if few.len() < needed => Err(failed(None)),
         [key] if groups.len() == 1 => Ok(key.clone()),
         shares => shamir::combine(shares).map_err(|error| failed(Some(error))),
+    };
+    Recovery {
+        key,
+        groups: report,
     }
 }
 

@@ -190,6 +190,20 @@ impl Rule {
         })
     }
 
+    /// Whether it looks at keys and matches this one, which it does wherever the key stands in a path.
+    #[must_use]
+    pub fn matches_key(&self, key: &str) -> bool {
+        match self {
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => {
+                key.ends_with(suffix.as_str())
+            }
+            Self::UnencryptedRegex(pattern) | Self::EncryptedRegex(pattern) => {
+                pattern.is_match(key)
+            }
+            Self::All | Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
+        }
+    }
+
     /// The field and text that say this in metadata; `None` for [`Rule::All`], which has no field.
     #[must_use]
     pub fn field(&self) -> Option<(RuleKind, &str)> {

@@ -105,18 +105,8 @@ impl<'s> Tracker<'s> {
 
     /// Whether the rule looks at keys and matches the last one, if that is new in `path`.
     fn key_matches(&self, path: &Path, keyed: bool) -> bool {
-        let Some(key) = path.last().filter(|_| keyed) else {
-            return false;
-        };
-        match self.rule {
-            Rule::UnencryptedSuffix(suffix) | Rule::EncryptedSuffix(suffix) => {
-                key.ends_with(suffix.as_str())
-            }
-            Rule::UnencryptedRegex(pattern) | Rule::EncryptedRegex(pattern) => {
-                pattern.is_match(key)
-            }
-            Rule::All | Rule::UnencryptedCommentRegex(_) | Rule::EncryptedCommentRegex(_) => false,
-        }
+        path.last()
+            .is_some_and(|key| keyed && self.rule.matches_key(key))
     }
 
     fn comment_pattern(&self) -> Option<&'s super::Pattern> {

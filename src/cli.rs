@@ -21,6 +21,7 @@ mod editor;
 mod encrypt;
 mod entropy;
 mod exit;
+mod explain;
 mod filestatus;
 #[cfg(feature = "gcp")]
 mod gcp;
@@ -178,6 +179,7 @@ enum Verb {
     #[cfg(feature = "keyservice")]
     Agent(agent::Agent),
     Completion(completion::Completion),
+    Explain(explain::Explain),
     Man(man::Man),
 }
 
@@ -244,6 +246,7 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Keyservice(arguments) => keyservice::run(context, &arguments),
         #[cfg(feature = "keyservice")]
         Verb::Agent(arguments) => agent::run(context, &arguments),
+        Verb::Explain(arguments) => explain::run(context, &arguments, config),
         Verb::Completion(arguments) => completion::run(context, &arguments),
         Verb::Man(arguments) => man::run(context, &arguments),
     }

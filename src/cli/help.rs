@@ -65,6 +65,10 @@ const GROUPS: &[Group] = &[
         "See what is going on",
         &[
             (
+                "explain",
+                "Say which rule is for a file and why, who can open it, and what is sealed",
+            ),
+            (
                 "doctor",
                 "Check this clone: drivers, attributes, and plaintext that was left behind",
             ),

@@ -16,6 +16,10 @@ use sops_rs::keys::age::{Identities, IdentitySource, MAX_SOURCE_LEN, Prompt};
 use sops_rs::secret::Plain;
 use zeroize::Zeroizing;
 
+mod survey;
+
+pub(crate) use survey::{Found, Survey};
+
 /// The variable in which a command finds the recipient it is run for.
 const RECIPIENT_VARIABLE: &str = "SOPS_AGE_RECIPIENT";
 

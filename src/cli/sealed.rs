@@ -275,7 +275,14 @@ impl<'a> Sealed<'a> {
     }
 }
 
-fn order(context: &mut Context, arguments: &IdentityArgs) -> Result<Vec<RecipientKind>, Failure> {
+/// The kinds of keys in the order in which they are tried.
+///
+/// # Errors
+/// [`Exit::RepeatedInOrder`] if one stands there twice.
+pub(crate) fn order(
+    context: &mut Context,
+    arguments: &IdentityArgs,
+) -> Result<Vec<RecipientKind>, Failure> {
     let known: Vec<&str> = RecipientKind::LOAD_ORDER.map(RecipientKind::name).to_vec();
     let names = || {
         arguments
@@ -349,7 +356,6 @@ fn field_span(document: &Document<'_>, name: &str) -> Option<Span> {
 /// Nobody could open the file: every group, every key, what was tried, and what to do.
 fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
     let mut failure = Failure::new(Exit::NoDataKey, format!("no identity could open `{name}`"));
-    let nothing_to_try = !places.found_any();
     let groups = error.groups.len();
     if groups > 1 {
         failure = failure.detail(format!(
@@ -363,12 +369,7 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
             failure = failure.detail(format!("group {}:", index + 1));
         }
         for attempt in group {
-            let outcome = match attempt.outcome {
-                Outcome::NotMine if nothing_to_try && attempt.kind == RecipientKind::Age => {
-                    "you have no identity to try".to_owned()
-                }
-                _ => outcome(attempt),
-            };
+            let outcome = outcome_for(attempt, places);
             failure = failure.detail(format!("{}  {outcome}", attempt.identity));
         }
     }
@@ -385,7 +386,7 @@ fn not_recovered(name: &str, error: &NotRecovered, places: &Places) -> Failure {
 }
 
 /// The one thing to do for somebody who cannot open a file.
-fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
+pub(crate) fn remedy(error: &NotRecovered, places: &Places) -> &'static str {
     let attempts = || error.groups.iter().flatten();
     let failed = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Failed(_));
     let supported = |attempt: &Attempt| !matches!(attempt.outcome, Outcome::NoService { .. });
@@ -430,6 +431,16 @@ fn login(kind: RecipientKind) -> &'static str {
             "log in to AWS (`aws sso login`, AWS_PROFILE) as somebody who may use the key; `aws sts get-caller-identity` says who you are"
         }
         _ => "log in as somebody who may use the key",
+    }
+}
+
+/// What came of one attempt, in words, for somebody whose identities are in these places.
+pub(crate) fn outcome_for(attempt: &Attempt, places: &Places) -> String {
+    match attempt.outcome {
+        Outcome::NotMine if attempt.kind == RecipientKind::Age && !places.found_any() => {
+            "you have no identity to try".to_owned()
+        }
+        _ => outcome(attempt),
     }
 }
 

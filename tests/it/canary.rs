@@ -161,11 +161,12 @@ fn damaged_plaintext_is_not_told() {
                 let what = format!("{what} at byte {at} of {name}");
                 runs += 1;
                 // Which command it is takes turns; at the next place each damage meets the next command.
-                let ran = match runs % 7 {
+                let ran = match runs % 8 {
                     0 => assert_silent(&world, &what, &["decrypt", name]),
                     1 => assert_silent(&world, &what, &["edit", name]),
                     4 => assert_silent(&world, &what, &["rotate", name]),
                     5 => assert_silent(&world, &what, &["updatekeys", "-y", name]),
+                    7 => assert_silent(&world, &what, &["explain", name]),
                     2 => assert_silent(&world, &what, &["filestatus", name]),
                     3 => assert_silent(&world, &what, &["encrypt", name]),
                     _ => assert_silent(&world, &what, &["encrypt", "--output", "x", name]),
@@ -208,11 +209,12 @@ fn damaged_sealed_files_are_not_told() {
                 world.write(name, damaged(text, damage, at));
                 let what = format!("{what} at byte {at} of sealed {name}");
                 runs += 1;
-                let ran = match runs % 7 {
+                let ran = match runs % 8 {
                     0 => assert_silent(&world, &what, &["filestatus", name]),
                     1 => assert_silent(&world, &what, &["edit", name]),
                     3 => assert_silent(&world, &what, &["rotate", name]),
                     4 => assert_silent(&world, &what, &["groups", "add", "-f", name, "-a", ALICE]),
+                    7 => assert_silent(&world, &what, &["explain", "--json", name]),
                     2 => assert_silent(&world, &what, &["encrypt", name]),
                     _ => assert_silent(&world, &what, &["decrypt", name]),
                 };
@@ -310,6 +312,31 @@ fn refusals_do_not_tell() {
             }
         }
         assert_nowhere(&world, "refused", &canary, &[]);
+    }
+}
+
+#[test]
+fn explanations_do_not_tell() {
+    let canary = canary();
+    let world = world();
+    for (name, plain) in plain(&canary) {
+        world.write(name, plain);
+        let stranger = World::with_identity("bob");
+        let path = world.path(name);
+        let path = path.to_str().expect("UTF-8");
+        for sealed in [false, true] {
+            if sealed {
+                world.ok(["encrypt", "--in-place", name]);
+            }
+            for (who, file) in [(&world, name), (&stranger, path)] {
+                for arguments in [&["explain", file][..], &["explain", "--json", file]] {
+                    let ran = assert_silent(who, "explained", arguments);
+                    assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
+                    assert!(!tells(&ran.stdout), "{name}: {}", ran.text());
+                }
+            }
+        }
+        assert_nowhere(&world, "explained", &canary, &[]);
     }
 }
 

@@ -50,6 +50,7 @@ fn the_reference_is_what_the_program_says() {
         "keys list",
         "keys add",
         "keys remove",
+        "explain",
         "completion",
         "man",
     ] {

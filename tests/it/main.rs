@@ -26,6 +26,8 @@ mod edit;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 #[path = "../../fuzz/src/lib.rs"]

@@ -237,7 +237,7 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
         Verb::Groups(arguments) => groups::run(context, &arguments, config),
         Verb::Filestatus(arguments) => filestatus::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
-        Verb::Doctor(arguments) => doctor::run(context, &arguments),
+        Verb::Doctor(arguments) => doctor::run(context, &arguments, config),
         Verb::Git(arguments) => git::run(context, &arguments, config),
         Verb::Merge(arguments) => merge::run(context, &arguments, config),
         Verb::Keys(arguments) => keys::run(context, &arguments, config),

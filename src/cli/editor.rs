@@ -69,6 +69,69 @@ fn command(context: &Context) -> Result<Vec<String>, Failure> {
         .ok_or_else(none_found)
 }
 
+/// Why an editor cannot be used, and what to do about it.
+pub(crate) struct Trouble {
+    pub(crate) what: String,
+    pub(crate) remedy: String,
+}
+
+/// Editors that hand the file to a window and return at once, unless one of these options is there.
+const DETACHED: [(&str, &[&str]); 11] = [
+    ("code", &["--wait", "-w"]),
+    ("code-insiders", &["--wait", "-w"]),
+    ("codium", &["--wait", "-w"]),
+    ("cursor", &["--wait", "-w"]),
+    ("zed", &["--wait", "-w"]),
+    ("subl", &["--wait", "-w"]),
+    ("mate", &["--wait", "-w"]),
+    ("gvim", &["--nofork", "-f"]),
+    ("mvim", &["--nofork", "-f"]),
+    ("kate", &["--block", "-b"]),
+    ("open", &["--wait-apps", "-W"]),
+];
+
+/// The editor's command line, if there is such a program and it waits.
+pub(crate) fn examine(context: &Context) -> Result<String, Trouble> {
+    let words = command(context).map_err(|failure| Trouble {
+        what: failure.message,
+        remedy: HINT.to_owned(),
+    })?;
+    let (program, options) = words
+        .split_first()
+        .map_or(("", &[][..]), |(program, options)| {
+            (program.as_str(), options)
+        });
+    let line = shell_words::join(&words);
+    let path = context.variable("PATH").unwrap_or_default();
+    let is_there = if program.contains('/') {
+        context.resolve(Path::new(program)).is_file()
+    } else {
+        is_on_path(path, program)
+    };
+    if !is_there {
+        let what = format!("there is no program `{program}` for `{line}`");
+        return Err(Trouble {
+            what,
+            remedy: HINT.to_owned(),
+        });
+    }
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let detached = DETACHED.iter().find(|(editor, _)| *editor == name);
+    match detached.and_then(|(_, waits)| waits.first().map(|first| (first, waits))) {
+        Some((first, waits))
+            if !options
+                .iter()
+                .any(|option| waits.contains(&option.as_str())) =>
+        {
+            Err(Trouble {
+                what: format!("`{line}` returns before the file is edited"),
+                remedy: format!("set SOPS_EDITOR to `{line} {first}`"),
+            })
+        }
+        _ => Ok(line),
+    }
+}
+
 fn none_found() -> Failure {
     Failure::new(
         Exit::EditorFailed,
@@ -97,7 +160,7 @@ mod tests {
     use super::super::exit::Exit;
     use super::super::io::{Privacy, create};
     use super::super::private::PrivateDir;
-    use super::{command, edit};
+    use super::{command, edit, examine};
 
     fn words(variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let (context, ..) = context(Path::new("/"), variables, b"");
@@ -115,6 +178,37 @@ mod tests {
             ["my editor", "-n"]
         );
         assert!(words(&[("VISUAL", "ed")]).is_err(), "SOPS does not read it");
+    }
+
+    #[test]
+    fn an_editor_that_does_not_wait_is_of_no_use() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().to_str().unwrap();
+        for name in ["code", "ed"] {
+            let file = dir.path().join(name);
+            create(&file, b"", Privacy::Public).unwrap();
+            fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
+        }
+        let found = |line: &str| {
+            let (context, ..) = context(Path::new("/"), &[("EDITOR", line), ("PATH", path)], b"");
+            examine(&context).map_err(|trouble| format!("{}; {}", trouble.what, trouble.remedy))
+        };
+        assert_eq!(found("ed -p x").unwrap(), "ed -p x");
+        assert_eq!(found("code -n --wait").unwrap(), "code -n --wait");
+        assert_eq!(
+            found("code -n").unwrap_err(),
+            "`code -n` returns before the file is edited; set SOPS_EDITOR to `code -n --wait`"
+        );
+        assert!(
+            found("absent -x")
+                .unwrap_err()
+                .starts_with("there is no program `absent`")
+        );
+        assert!(
+            found("ed 'x")
+                .unwrap_err()
+                .starts_with("EDITOR is not a command")
+        );
     }
 
     #[test]

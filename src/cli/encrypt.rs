@@ -156,7 +156,7 @@ fn is_meant(
 }
 
 /// Whether this is a file that git or this program reads for itself. Encrypted it would be of no use.
-fn is_control(path: &Path) -> bool {
+pub(crate) fn is_control(path: &Path) -> bool {
     let name = path
         .file_name()
         .and_then(std::ffi::OsStr::to_str)

@@ -12,7 +12,7 @@ mod install;
 mod merge_driver;
 mod textconv;
 
-pub(crate) use install::{SETTINGS, uncovered};
+pub(crate) use install::{SETTINGS, listed, uncovered};
 
 /// Make git diff and merge sealed files as if they were plain
 #[derive(Args, Debug)]

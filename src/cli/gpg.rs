@@ -16,6 +16,13 @@ const PROGRAM_VARIABLE: &str = "SOPS_GPG_EXEC";
 #[cfg(feature = "pgp")]
 const TERMINAL_VARIABLE: &str = "GPG_TTY";
 
+/// The program, as the user names it.
+#[cfg(feature = "pgp")]
+pub(crate) fn program(context: &Context) -> std::ffi::OsString {
+    let named = context.variable(PROGRAM_VARIABLE);
+    named.unwrap_or("gpg".as_ref()).to_owned()
+}
+
 /// The service for OpenPGP keys. Runs nothing yet.
 #[cfg(feature = "pgp")]
 pub(crate) fn service(context: &Context) -> PgpService {
@@ -27,10 +34,7 @@ pub(crate) fn service(context: &Context) -> PgpService {
         environment.insert(TERMINAL_VARIABLE.into(), terminal.to_owned());
     }
     PgpService::new(Gpg {
-        program: context
-            .variable(PROGRAM_VARIABLE)
-            .unwrap_or("gpg".as_ref())
-            .to_owned(),
+        program: program(context),
         environment,
         may_ask: !context.asks_nobody(),
     })

@@ -70,7 +70,7 @@ const GROUPS: &[Group] = &[
             ),
             (
                 "doctor",
-                "Check this clone: drivers, attributes, and plaintext that was left behind",
+                "Check your identities, the config, this clone, and what was left in clear",
             ),
             ("filestatus", "Say whether a file is sealed"),
         ],

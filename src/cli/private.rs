@@ -156,18 +156,12 @@ impl PrivateDir {
             Failure::new(Exit::CannotWrite, message)
                 .hint("set TMPDIR to a directory that you can write to")
         };
-        let runtime_dir = context.variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let in_memory = runtime_dir.into_iter().chain([PathBuf::from("/dev/shm")]);
-        let in_memory = in_memory.filter(|place| place.is_absolute() && lies_in_memory(place));
-        for place in in_memory {
+        for place in in_memory(context) {
             if let Ok(directory) = Self::within(&place) {
                 return Ok(directory);
             }
         }
-        let place = context
-            .variable("TMPDIR")
-            .map_or_else(|| "/tmp".into(), PathBuf::from);
-        let place = context.resolve(&place);
+        let place = temporary(context);
         if !lies_in_memory(&place) {
             context.note(&format!(
                 "no file system in memory found; the plaintext is on disk in `{}` for now",
@@ -267,6 +261,28 @@ impl Drop for PrivateDir {
     }
 }
 
+/// Where a private directory would lie in memory; `None` if it would lie on disk.
+pub(crate) fn memory(context: &Context) -> Option<PathBuf> {
+    let all = in_memory(context).into_iter();
+    let mut all = all.chain(Some(temporary(context)).filter(|place| lies_in_memory(place)));
+    all.find(|place| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok())
+}
+
+/// Places in memory, the best first.
+fn in_memory(context: &Context) -> Vec<PathBuf> {
+    let runtime_dir = context.variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let places = runtime_dir.into_iter().chain([PathBuf::from("/dev/shm")]);
+    places
+        .filter(|place| place.is_absolute() && lies_in_memory(place))
+        .collect()
+}
+
+/// The place for temporary files, in memory or not.
+fn temporary(context: &Context) -> PathBuf {
+    let place = context.variable("TMPDIR");
+    context.resolve(&place.map_or_else(|| "/tmp".into(), PathBuf::from))
+}
+
 fn await_end(child: &Child) {
     let id = WaitId::Pid(Pid::from_child(child));
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -364,6 +380,11 @@ pub(crate) fn harden_process() {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
+}
+
+/// Whether the memory of this process may still go into a core dump.
+pub(crate) fn dumps_core() -> bool {
+    getrlimit(Resource::Core).current != Some(0)
 }
 
 #[cfg(test)]

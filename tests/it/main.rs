@@ -22,6 +22,8 @@ mod convert;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod edit;
 #[cfg(test)]
 mod errors;

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -68,6 +69,16 @@ impl World {
     pub(crate) fn with_identity(name: &str) -> Self {
         let file = sops_fixtures().join("keys").join(format!("{name}.age.txt"));
         Self::new().set("SOPS_AGE_KEY_FILE", file.to_str().expect("UTF-8"))
+    }
+
+    /// The same with alice's identity in a file that nobody else can read, which those of the fixtures may not be.
+    pub(crate) fn with_private_key(self) -> Self {
+        let file = self.home().join("alice.txt");
+        let key = sops_fixtures().join("keys/alice.age.txt");
+        write_file(&file, std::fs::read(key).expect("a key"));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        let file = file.to_str().expect("UTF-8").to_owned();
+        self.set("SOPS_AGE_KEY_FILE", &file)
     }
 
     /// The same with this private key for SSH recipients.

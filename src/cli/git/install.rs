@@ -221,7 +221,7 @@ fn of_rules(context: &mut Context, top: &Path, files: &[PathBuf]) -> Result<Vec<
 }
 
 /// The files that git knows, or would add, from the top, in order.
-fn listed(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn listed(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
     use std::os::unix::ffi::OsStrExt as _;
     let listed = repository.files(context, &["--exclude-standard"])?;
     let mut found: Vec<PathBuf> = listed

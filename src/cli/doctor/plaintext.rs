@@ -1,0 +1,205 @@
+//! Plaintext that should not be there: files that a rule wants sealed, and what tools leave behind.
+//!
+//! Looks at git's notes and recorded resolutions, at the names of files, and whether files are sealed that a rule with a
+//! `path_regex` is for. A rule without one is for every file that somebody seals, which no repository means to do with all.
+
+use std::path::{Path, PathBuf};
+
+use sops_rs::format::Format;
+use sops_rs::selection::Pattern;
+
+use super::config::Home;
+use super::{Finding, SHOWN};
+use crate::cli::context::Context;
+use crate::cli::creation::{find, normal, relative};
+use crate::cli::encrypt::is_control;
+use crate::cli::git::listed;
+use crate::cli::io::{self, Input};
+use crate::cli::report::Failure;
+use crate::cli::repository::Repository;
+use crate::cli::sealed::Source;
+
+const CHECK: &str = "plaintext";
+/// Larger files are not looked into: nobody seals them.
+const LARGEST: u64 = 16 << 20;
+
+/// Looks through the clone around the working directory.
+pub(super) fn check(context: &mut Context, home: Option<&Home>) -> Result<Vec<Finding>, Failure> {
+    let repository = Repository::here(context);
+    let Ok(top) = repository.top(context) else {
+        return Ok(Vec::new());
+    };
+    let mut findings = notes(context, &repository);
+    findings.extend(resolutions(context, &repository, &top));
+    findings.extend(leftovers(context, &repository)?);
+    if let Some(home) = home {
+        findings.extend(unsealed(context, &repository, &top, home)?);
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "none was found where it should not be"));
+    }
+    Ok(findings)
+}
+
+/// Files that git knows, or would add, that a rule is for, and that are not sealed.
+fn unsealed(
+    context: &mut Context,
+    repository: &Repository,
+    top: &Path,
+    home: &Home,
+) -> Result<Vec<Finding>, Failure> {
+    let rules: Vec<(Pattern, bool)> = home
+        .config
+        .path_rules()
+        .map(|regex| (Pattern::lenient(regex).0, regex.is_empty()))
+        .collect();
+    let mut found = Vec::new();
+    for path in listed(context, repository)? {
+        let file = normal(&top.join(&path));
+        let tested = relative(&file, home.path.parent());
+        let mut first = rules.iter().zip(1..);
+        let first =
+            first.find(|((pattern, is_for_all), _)| *is_for_all || pattern.is_match(&tested));
+        let Some((_, number)) = first.filter(|((_, is_for_all), _)| !is_for_all) else {
+            continue;
+        };
+        let governs = || find(context, None, &file).is_some_and(|(config, _)| config == home.path);
+        if !is_control(&path) && governs() && is_plain(context, &file) {
+            found.push((path, number));
+        }
+    }
+    let mut findings: Vec<Finding> = found
+        .iter()
+        .take(SHOWN)
+        .map(|(path, number)| {
+            let path = path.display();
+            Finding::wrong(
+                CHECK,
+                format!("`{path}` is not sealed, though rule {number} is for it"),
+                format!("run `sops-rs encrypt -i {path}`; if it was committed, change what is in it, too"),
+            )
+        })
+        .collect();
+    if found.len() > SHOWN {
+        let what = format!(
+            "{} more files are not sealed, though a rule is for them",
+            found.len() - SHOWN
+        );
+        findings.push(Finding::wrong(CHECK, what, "run `sops-rs encrypt -i -r .`"));
+    }
+    Ok(findings)
+}
+
+/// Whether there is something in this file that is not sealed. A link is judged where it leads to.
+fn is_plain(context: &mut Context, file: &Path) -> bool {
+    let small = file
+        .symlink_metadata()
+        .is_ok_and(|found| found.is_file() && (1..=LARGEST).contains(&found.len()));
+    if !small {
+        return false;
+    }
+    let Ok(bytes) = io::read(context, &Input::File(file.to_owned())) else {
+        return false;
+    };
+    let name = file.display().to_string();
+    let format = Format::of_path(&name);
+    let source = Source {
+        name,
+        format,
+        bytes,
+    };
+    !source.is_sealed()
+}
+
+/// Plaintext that `cachetextconv` has left; whoever mirrors the repository copies it.
+fn notes(context: &Context, repository: &Repository) -> Vec<Finding> {
+    let listed = repository.ask(
+        context,
+        &[
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/notes/textconv/",
+        ],
+    );
+    let listed = listed
+        .map(|names| String::from_utf8_lossy(&names).into_owned())
+        .unwrap_or_default();
+    let finding = |name: &str| {
+        let remedy = format!(
+            "run `git update-ref -d {name}` and `git gc --prune=now`, here and wherever it was pushed to"
+        );
+        Finding::wrong(
+            CHECK,
+            format!("`{name}` holds what diffs have shown, in clear"),
+            remedy,
+        )
+    };
+    listed.lines().map(finding).collect()
+}
+
+/// Resolutions that rerere has recorded of files with sealed values in them: of no use, and in clear if a driver wrote them so.
+fn resolutions(context: &Context, repository: &Repository, top: &Path) -> Vec<Finding> {
+    let Some(cache) = repository.line(context, &["rev-parse", "--git-path", "rr-cache"]) else {
+        return Vec::new();
+    };
+    let cache = top.join(PathBuf::from(cache));
+    let folders = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let files = folders.flat_map(|folder| {
+        std::fs::read_dir(folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+    });
+    let recorded = files.filter(|file| {
+        let small = file
+            .metadata()
+            .is_ok_and(|found| found.is_file() && found.len() <= 16 << 20);
+        small
+            && std::fs::read(file.path()).is_ok_and(|bytes| {
+                let text = String::from_utf8_lossy(&bytes);
+                text.contains("sops:")
+                    || text.contains("\"sops\"")
+                    || text.contains("sops_version")
+                    || text.contains("[sops]")
+            })
+    });
+    recorded
+        .map(|file| {
+            let path = file.path();
+            let what = format!(
+                "`{}` records how a sealed file was merged as text",
+                path.display()
+            );
+            Finding::wrong(CHECK, what, "run `git rerere clear`, or remove its folder")
+        })
+        .collect()
+}
+
+/// What tools name the plaintext of a sealed file.
+const LEFTOVERS: [&str; 5] = [
+    ".decrypted",
+    ".decrypted~",
+    ".dec.",
+    ".decrypted-conflict",
+    ".rejected",
+];
+
+fn leftovers(context: &Context, repository: &Repository) -> Result<Vec<Finding>, Failure> {
+    let listed = repository.files(context, &[])?;
+    let text = String::from_utf8_lossy(&listed).into_owned();
+    let found = text.split('\0').filter(|path| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        LEFTOVERS.iter().any(|mark| name.contains(mark))
+    });
+    Ok(found
+        .map(|path| {
+            let sealed = path.contains(".rejected");
+            let what = if sealed {
+                format!("`{path}` holds what was typed in an edit that failed, sealed")
+            } else {
+                format!("`{path}` looks like the plaintext of a sealed file")
+            };
+            Finding::wrong(CHECK, what, "remove it, if it is no longer needed")
+        })
+        .collect())
+}

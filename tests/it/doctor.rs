@@ -1,0 +1,300 @@
+//! `doctor`: one line for each thing that is looked at, and what to do about those that are wrong. What it finds of git is in
+//! the tests of git.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::support::gnupg::{Gnupg, RSA};
+use crate::support::{ALICE, BOB, World};
+
+/// A world in which nothing is wrong: a private identity, an editor, a config. It is in no clone.
+fn well() -> World {
+    let world = World::new().with_private_key().set("SOPS_EDITOR", "true");
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - path_regex: ^s/\n    age: {ALICE}\n  - age: {ALICE}\n"),
+    );
+    world
+}
+
+/// The same in a clone that knows its drivers.
+fn clone() -> World {
+    let folder = Path::new(env!("CARGO_BIN_EXE_sops-rs"))
+        .parent()
+        .expect("a folder");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    let world = well().set("PATH", &path);
+    git(&world, &["init", "-q"]);
+    world.ok(["git", "install"]);
+    world
+}
+
+fn git(world: &World, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    world.prepare(&mut command);
+    let output = command.args(arguments).output().expect("git runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}
+
+/// What is said when all is well.
+#[track_caller]
+fn is_well(world: &World) -> String {
+    let ran = world.run(["doctor"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.text(), ran.stderr);
+    let said = ran.text();
+    assert!(said.ends_with("\nall is well\n"), "{said}");
+    said
+}
+
+/// The one thing that is wrong, with its remedy: it must be as said.
+#[track_caller]
+fn is_wrong(world: &World, what: &str, remedy: &str) {
+    let ran = world.run(["doctor"]);
+    let said = world.redacted(&ran.text());
+    assert_eq!(ran.code, Some(1), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let wrong = |line: &&str| line.starts_with("wrong  ");
+    let at = lines
+        .iter()
+        .position(|line| wrong(line) && line.contains(what));
+    let at = at.unwrap_or_else(|| panic!("`{what}` is not in\n{said}"));
+    assert!(
+        lines[at + 1].starts_with("          ") && lines[at + 1].contains(remedy),
+        "{said}"
+    );
+    assert!(said.ends_with("\n1 thing is wrong\n"), "{said}");
+}
+
+#[test]
+fn all_is_well() {
+    let said = clone();
+    let said = said.redacted(&is_well(&said));
+    for line in [
+        "ok     identities   SOPS_AGE_KEY_FILE ([ROOT]/home/alice.txt)\n",
+        "ok     editor       true\n",
+        "ok     config       .sops-rs.yaml: every rule can be used (2)\n",
+        "ok     git          the drivers for sealed files are installed\n",
+        "ok     git          .gitattributes names the drivers for every sealed file\n",
+        "ok     plaintext    none was found where it should not be\n",
+        "ok     core dumps   this program writes none\n",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+    let outside = is_well(&well());
+    assert!(
+        outside.contains("note   git          this folder is in no git work tree\n"),
+        "{outside}"
+    );
+}
+
+#[test]
+fn identities_that_are_of_no_use() {
+    let world = well().set("SOPS_AGE_KEY", "AGE-SECRET-KEY-1CANARY");
+    is_wrong(&world, "SOPS_AGE_KEY: ", "unset the variable");
+    assert!(!world.run(["doctor"]).text().contains("CANARY"));
+    let world = well().set("SOPS_AGE_KEY_FILE", "/absent");
+    is_wrong(
+        &world,
+        "SOPS_AGE_KEY_FILE (/absent): cannot be read",
+        "correct it",
+    );
+    let world = well();
+    let file = world.home().join("alice.txt");
+    std::fs::set_permissions(file, Permissions::from_mode(0o644)).expect("a mode");
+    is_wrong(
+        &world,
+        "other users of this machine can read it",
+        "chmod 600",
+    );
+    let world = World::new().set("SOPS_EDITOR", "true");
+    let said = is_well(&world);
+    assert!(
+        said.contains("note   identities   there is no identity of age"),
+        "{said}"
+    );
+    let world = world.set("SOPS_AGE_KEY_CMD", "touch ran");
+    let said = is_well(&world);
+    assert!(
+        said.contains("SOPS_AGE_KEY_CMD: a command, which was not run"),
+        "{said}"
+    );
+    assert!(!world.path("ran").exists());
+}
+
+#[test]
+fn editors_that_are_of_no_use() {
+    let world = well().set("SOPS_EDITOR", "absent-editor -x");
+    is_wrong(
+        &world,
+        "there is no program `absent-editor`",
+        "set SOPS_EDITOR",
+    );
+    let world = well().set("SOPS_EDITOR", "ed 'x");
+    is_wrong(&world, "SOPS_EDITOR is not a command", "set SOPS_EDITOR");
+}
+
+#[test]
+fn configs_and_rules_that_are_wrong() {
+    let rule =
+        |text: &str| format!("creation_rules:\n  - path_regex: ^s/\n    age: {ALICE}\n{text}");
+    for (config, what, remedy) in [
+        (
+            "creation_rules: [\n".to_owned(),
+            "cannot read the config",
+            "correct it",
+        ),
+        (
+            "stores: {}\n".to_owned(),
+            "has no creation rules",
+            "add `creation_rules`",
+        ),
+        (
+            rule("  - path_regex: (\n    age: x\n"),
+            "rule 2 (line 4): `path_regex`: invalid regular",
+            "correct it",
+        ),
+        (
+            rule("  - age: x\n"),
+            "rule 2 (line 4): `creation_rules[1].age`",
+            "correct it",
+        ),
+        (
+            rule("  - age: age1wrong\n"),
+            "rule 2 (line 4): ",
+            "from its owner",
+        ),
+        (
+            rule("  - encrypted_regex: (\n"),
+            "rule 2 (line 4): `encrypted_regex`: invalid",
+            "correct it",
+        ),
+        (
+            rule(&format!(
+                "  - age: {ALICE}\n  - path_regex: x\n    age: {ALICE}\n"
+            )),
+            "rule 3 (line 5) is never reached: rule 2",
+            "move it up",
+        ),
+        (
+            rule(&format!("  - path_regex: ^s/\n    age: {ALICE}\n")),
+            "rule 2 (line 4) is never reached: rule 1",
+            "delete it",
+        ),
+        (
+            format!(
+                "creation_rules:\n  - shamir_threshold: 3\n    key_groups: [{{age: [{ALICE}]}}, {{age: [{BOB}]}}]\n"
+            ),
+            "rule 1 (line 2) asks for 3 of 2 groups",
+            "from 2 to 2",
+        ),
+    ] {
+        let world = well();
+        world.write(".sops-rs.yaml", config);
+        is_wrong(&world, what, remedy);
+    }
+    let world = well();
+    std::fs::set_permissions(world.path(".sops-rs.yaml"), Permissions::from_mode(0o646))
+        .expect("a mode");
+    is_wrong(
+        &world,
+        "every user of this machine can change who",
+        "chmod o-w .sops-rs.yaml",
+    );
+}
+
+#[test]
+fn files_that_a_rule_wants_sealed() {
+    let world = clone();
+    world.write("s/db.yaml", "a: CANARY\n");
+    world.write("README.md", "for which there is no rule with a path\n");
+    is_wrong(
+        &world,
+        "`s/db.yaml` is not sealed, though rule 1 is for it",
+        "sops-rs encrypt -i s/db.yaml",
+    );
+    world.ok(["encrypt", "-i", "s/db.yaml"]);
+    world.ok(["git", "install"]);
+    is_well(&world);
+    for number in 0..12 {
+        world.write(&format!("s/{number}.env"), "A=CANARY\n");
+    }
+    let said = world.run(["doctor"]).text();
+    assert!(
+        said.contains("2 more files are not sealed") && said.contains("11 things are wrong"),
+        "{said}"
+    );
+    world.write(".gitignore", "*.env\n");
+    is_well(&world);
+}
+
+#[test]
+fn drivers_that_run_something_else() {
+    let world = clone();
+    git(&world, &["config", "merge.sops.driver", "other %A"]);
+    is_wrong(
+        &world,
+        "`merge.sops.driver` runs another program: `other %A`",
+        "git install",
+    );
+    let world = clone().set("PATH", "/usr/bin:/bin");
+    is_wrong(
+        &world,
+        "git runs `sops-rs`, which is not on the PATH",
+        "PATH",
+    );
+}
+
+#[test]
+fn keys_that_gpg_has_not() {
+    let gnupg = Gnupg::with_public_key("pgp_rsa", RSA);
+    let world = gnupg.lend(well());
+    let config = |key: &str| format!("creation_rules:\n  - pgp: {key}\n");
+    world.write(".sops-rs.yaml", config(RSA));
+    let said = is_well(&world);
+    assert!(
+        said.contains(&format!(
+            "ok     gpg          the key {RSA} is in the ring\n"
+        )),
+        "{said}"
+    );
+    world.write(
+        ".sops-rs.yaml",
+        config("0123456789ABCDEF0123456789ABCDEF01234567"),
+    );
+    is_wrong(
+        &world,
+        "01234567, which the config names, is not in the key ring",
+        "gpg --import",
+    );
+    let world = world.set("SOPS_GPG_EXEC", "absent-gpg");
+    is_wrong(
+        &world,
+        "`absent-gpg` cannot be run, and the config names its keys",
+        "install GnuPG",
+    );
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - age: {ALICE}\n"),
+    );
+    assert!(is_well(&world).contains("`absent-gpg` cannot be run; no rule needs it"));
+}
+
+#[test]
+fn findings_are_json_too() {
+    let world = well().set("SOPS_EDITOR", "absent-editor");
+    let ran = world.run(["doctor", "--json"]);
+    assert_eq!(ran.code, Some(1));
+    let findings: Vec<Json> = serde_json::from_slice(&ran.stdout).expect("JSON");
+    assert!(findings.len() > 5);
+    for finding in &findings {
+        let fields: Vec<&String> = finding.as_object().expect("an object").keys().collect();
+        assert_eq!(fields, ["check", "remedy", "state", "what"]);
+        let state = finding["state"].as_str().expect("a state");
+        assert!(["ok", "note", "wrong"].contains(&state), "{finding}");
+        assert_eq!(state == "wrong", finding["check"] == "editor", "{finding}");
+    }
+}

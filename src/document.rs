@@ -315,14 +315,7 @@ impl<'a> Document<'a> {
     }
 
     fn find_metadata(&self) -> Vec<NodeId> {
-        let dotenv = self.format == Format::Dotenv;
-        let is_metadata = |name: &str| {
-            if dotenv {
-                name.starts_with("sops_")
-            } else {
-                name == "sops"
-            }
-        };
+        let is_metadata = |name: &str| format::is_metadata_key(self.format, name);
         self.roots()
             .flat_map(|root| self.children(root))
             .filter(|&id| self.has_key(id, is_metadata))

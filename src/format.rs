@@ -20,6 +20,7 @@ pub mod emit;
 pub mod ini;
 pub mod json;
 mod lines;
+pub mod place;
 pub mod revise;
 pub mod shell;
 #[cfg(test)]
@@ -106,6 +107,15 @@ impl CannotWrite {
     /// A TOML spelling in another format: only what it means can be written there.
     fn lexeme() -> Self {
         Self("the spelling of a TOML value cannot be written here".to_owned())
+    }
+}
+
+/// Whether a top-level entry of this name is part of the metadata (spec 5.4).
+#[must_use]
+pub fn is_metadata_key(format: Format, key: &str) -> bool {
+    match format {
+        Format::Dotenv => key.starts_with("sops_"),
+        Format::Yaml | Format::Json | Format::Ini | Format::Toml | Format::Binary => key == "sops",
     }
 }
 

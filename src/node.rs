@@ -131,6 +131,18 @@ impl Node {
     }
 }
 
+/// The direct entries or items of the container `id`, comments included.
+pub fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> {
+    let end = nodes.get(id).map_or(0, |node| node.end);
+    let mut next = id + 1;
+    std::iter::from_fn(move || {
+        let id = next;
+        let node = nodes.get(id).filter(|_| id < end)?;
+        next = node.end.max(id + 1);
+        Some(id)
+    })
+}
+
 /// Why a text is not a document of its format. Knows the place and the rule, never the text itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

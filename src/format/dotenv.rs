@@ -16,6 +16,7 @@ use crate::span::Span;
 use crate::value::Value;
 
 mod emit;
+pub(super) mod place;
 
 pub use emit::emit;
 

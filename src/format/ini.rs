@@ -21,6 +21,7 @@ use crate::value::Value;
 
 mod emit;
 mod metadata;
+pub(super) mod place;
 mod scan;
 mod value;
 

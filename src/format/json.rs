@@ -14,6 +14,7 @@ use crate::value::Value;
 
 mod emit;
 mod metadata;
+pub(super) mod place;
 mod scan;
 
 pub use emit::{Layout, emit, emit_value};

@@ -9,6 +9,8 @@ use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{Value, to_seconds};
 
+pub(super) mod whole;
+
 /// Length of the conflict marker of a version control system that a line begins with: seven or more equal characters,
 /// alone or before a blank; 0 if there is none.
 pub(super) fn marker_len(line: &[u8]) -> usize {

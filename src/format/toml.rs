@@ -20,6 +20,7 @@ use crate::value::{NotOfType, Type, Value};
 mod emit;
 mod events;
 mod metadata;
+pub(super) mod place;
 mod revise;
 mod scan;
 mod table;

@@ -29,6 +29,34 @@ pub fn emit(documents: &[Content<'_>]) -> Result<Zeroizing<String>, CannotEmit> 
     Ok(writer.finish())
 }
 
+/// The table `content` as it stands under headers that begin with `path`, its last line ended.
+///
+/// # Errors
+/// [`CannotEmit`] as [`emit`] has it, and unless it is a mapping.
+pub(super) fn section(content: &Content<'_>, path: &str) -> Result<Zeroizing<String>, CannotEmit> {
+    let mut writer = PlainWriter::default();
+    write_section(&mut writer, &[], entries(content, WHAT)?, path)?;
+    Ok(writer.finish())
+}
+
+/// Any content as it stands behind `=`, a single text in quotes of this form if they can hold it.
+///
+/// # Errors
+/// [`CannotEmit`] as [`emit`] has it.
+pub(super) fn value(content: &Content<'_>, form: Form) -> Result<Zeroizing<String>, CannotEmit> {
+    if let Content::Scalar(value) = content {
+        return Ok(spell(value, form)?);
+    }
+    let mut writer = PlainWriter::default();
+    write_value(&mut writer, content, 0)?;
+    Ok(writer.finish())
+}
+
+/// Whether a header of this path is not too long to be repeated for every table in it.
+pub(super) fn can_be_header(path: &str) -> bool {
+    path.len() <= LONGEST
+}
+
 /// How an entry is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -43,7 +71,7 @@ enum Shape {
 fn shape(content: &Content<'_>, path: &str) -> Shape {
     let is_map = |content: &Content<'_>| matches!(content, Content::Map(_));
     match content {
-        _ if path.len() > LONGEST => Shape::Value,
+        _ if !can_be_header(path) => Shape::Value,
         Content::Map(_) => Shape::Table,
         Content::List(_) if content.items().next().is_some() && content.items().all(is_map) => {
             Shape::Tables
@@ -53,7 +81,7 @@ fn shape(content: &Content<'_>, path: &str) -> Shape {
 }
 
 /// The path of `key` below `path`, as a header has it.
-fn below(path: &str, key: &str) -> String {
+pub(super) fn below(path: &str, key: &str) -> String {
     let key = key.to_toml_key();
     if path.is_empty() {
         key

@@ -1,0 +1,153 @@
+//! Items of arrays and entries of inline tables, put in and taken out with their commas.
+//!
+//! An array may go over several lines and have comments and a comma behind its last item; an inline table has none of that.
+
+use toml_writer::ToTomlKey as _;
+use zeroize::Zeroizing;
+
+use super::super::emit::value as spelled;
+use super::parts::Parts;
+use crate::content::Content;
+use crate::edit::Edit;
+use crate::format::lines::whole::with_comments_above;
+use crate::format::lines::{line_break, line_start, next_line};
+use crate::format::place::CannotPlace;
+use crate::node::{Form, Kind, Node, NodeId};
+use crate::span::Span;
+
+/// Puts an item or entry into `parent`, before `before` or at its end.
+pub(super) fn insert(
+    parts: &Parts<'_>,
+    parent: NodeId,
+    before: Option<NodeId>,
+    name: &str,
+    content: &Content<'_>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), CannotPlace> {
+    let Some(container) = parts.node(parent) else {
+        return Ok(());
+    };
+    let text = spelled(content, Form::Plain)
+        .map_err(|error| CannotPlace::new(container.span, error.reason))?;
+    let text = if container.kind == Kind::Mapping {
+        Zeroizing::new(format!("{} = {}", name.to_toml_key(), *text))
+    } else {
+        text
+    };
+    let source = parts.source;
+    let inside = Span::new(container.span.start() + 1, container.span.end() - 1);
+    let items: Vec<&Node> = parts
+        .items(parent)
+        .filter_map(|id| parts.node(id))
+        .collect();
+    let Some(last) = items.last() else {
+        let text = match container.kind {
+            Kind::Mapping if inside.is_empty() => format!(" {} ", *text),
+            _ => text.to_string(),
+        };
+        edits.push(Edit::new(Span::at(inside.start()), text));
+        return Ok(());
+    };
+    let on_lines = owns_line(source, last);
+    if let Some(next) = before.and_then(|id| parts.node(id)) {
+        let at = start(next);
+        let (at, text) = if owns_line(source, next) {
+            let line = Span::new(line_start(source, at), next_line(source, next.span.end()));
+            let above = with_comments_above(source, parts.nodes, line).start();
+            let indent = source.get(line.start()..at).unwrap_or_default();
+            (above, format!("{indent}{},{}", *text, line_break(source)))
+        } else {
+            (at, format!("{}, ", *text))
+        };
+        edits.push(Edit::new(Span::at(at), text));
+        return Ok(());
+    }
+    if !on_lines {
+        let at = last.span.end();
+        edits.push(Edit::new(Span::at(at), format!(", {}", *text)));
+        return Ok(());
+    }
+    let line = line_start(source, start(last));
+    let indent = source.get(line..start(last)).unwrap_or_default();
+    let comma = comma_behind(parts, last);
+    let end = next_line(source, last.span.end());
+    if comma.is_none() {
+        edits.push(Edit::new(Span::at(last.span.end()), ","));
+    }
+    let own_comma = if comma.is_some() { "," } else { "" };
+    if end < container.span.end() {
+        let text = format!("{indent}{}{own_comma}{}", *text, line_break(source));
+        edits.push(Edit::new(Span::at(end), text));
+    } else {
+        let at = comma.map_or(last.span.end(), |comma| comma + 1);
+        let text = format!("{}{indent}{}{own_comma}", line_break(source), *text);
+        edits.push(Edit::new(Span::at(at), text));
+    }
+    Ok(())
+}
+
+/// Takes out an item or entry with one comma; one with a line of its own with that line and its comments.
+pub(super) fn remove(parts: &Parts<'_>, parent: NodeId, id: NodeId, edits: &mut Vec<Edit>) {
+    let (Some(node), Some(container)) = (parts.node(id), parts.node(parent)) else {
+        return;
+    };
+    let source = parts.source;
+    let previous = parts.items(parent).take_while(|&other| other < id).last();
+    let next = parts.items(parent).find(|&other| other > id);
+    let (previous, next) = (
+        previous.and_then(|id| parts.node(id)),
+        next.and_then(|id| parts.node(id)),
+    );
+    let comma = comma_behind(parts, node);
+    let line = Span::new(
+        line_start(source, start(node)),
+        next_line(source, node.span.end()),
+    );
+    if owns_line(source, node) && line.end() < container.span.end() {
+        let others = [previous, next].into_iter().flatten();
+        let mut others = others.map(|other| Span::new(start(other), other.span.end()));
+        let is_alone =
+            !others.any(|other| line.start() < other.end() && other.start() < line.end());
+        if is_alone {
+            edits.push(Edit::remove(with_comments_above(source, parts.nodes, line)));
+            // What is the last now has no more of a comma than what was.
+            let behind = previous.and_then(|previous| comma_behind(parts, previous));
+            if let (None, None, Some(behind)) = (next, comma, behind) {
+                edits.push(Edit::remove(Span::new(behind, behind + 1)));
+            }
+            return;
+        }
+    }
+    edits.push(Edit::remove(match (previous, next) {
+        (Some(previous), _) => Span::new(previous.span.end(), node.span.end()),
+        (None, Some(next)) => Span::new(start(node), start(next)),
+        (None, None) => Span::new(container.span.start() + 1, container.span.end() - 1),
+    }));
+}
+
+/// Where an item or entry begins.
+fn start(node: &Node) -> usize {
+    node.key.map_or(node.span.start(), Span::start)
+}
+
+/// Whether only blanks stand before it on its line.
+fn owns_line(source: &str, node: &Node) -> bool {
+    let start = start(node);
+    let before = source.get(line_start(source, start)..start);
+    before.is_some_and(|before| before.trim().is_empty())
+}
+
+/// The comma behind an item, comments passed over.
+fn comma_behind(parts: &Parts<'_>, node: &Node) -> Option<usize> {
+    let mut at = node.span.end();
+    loop {
+        let rest = parts.source.get(at..)?;
+        let blanks = rest.len() - rest.trim_start().len();
+        at += blanks;
+        match rest.trim_start().chars().next()? {
+            ',' => return Some(at),
+            '#' => at = next_line(parts.source, at),
+            _ => return None,
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub mod mac;
 pub mod metadata;
 pub mod node;
 pub mod ops;
+pub mod pointer;
 pub mod random;
 pub mod recipient;
 pub mod secret;

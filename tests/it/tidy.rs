@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The layers of `docs/architecture.md`, lowest first. A module imports from its own layer and from those above it in
 /// this table, never from those below.
 const LAYERS: &[&[&str]] = &[
-    &["span", "value", "secret", "random"],
+    &["span", "value", "secret", "random", "pointer"],
     &["node", "edit", "tree", "content"],
     &["format"],
     &["document"],

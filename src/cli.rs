@@ -10,6 +10,7 @@ mod args;
 mod azure;
 mod classic;
 mod completion;
+mod changing;
 mod context;
 mod converting;
 mod creation;
@@ -25,6 +26,8 @@ mod explain;
 mod filestatus;
 #[cfg(feature = "gcp")]
 mod gcp;
+mod generate;
+mod get;
 mod git;
 mod gpg;
 mod groups;
@@ -38,6 +41,7 @@ mod keyservice;
 mod man;
 mod many;
 mod merge;
+mod pointing;
 mod private;
 mod progress;
 mod rekeying;
@@ -46,10 +50,12 @@ mod repository;
 mod rotate;
 mod sealed;
 mod services;
+mod set;
 #[cfg(feature = "keyservice")]
 mod socket;
 mod target;
 mod tree;
+mod unset;
 mod updatekeys;
 #[cfg(feature = "vault")]
 mod vault;
@@ -164,6 +170,9 @@ enum Verb {
     Encrypt(Box<encrypt::Encrypt>),
     Decrypt(decrypt::Decrypt),
     Edit(Box<edit::Edit>),
+    Get(get::Get),
+    Set(Box<set::Set>),
+    Unset(Box<unset::Unset>),
     Rotate(Box<rotate::Rotate>),
     Updatekeys(updatekeys::Updatekeys),
     Groups(groups::Groups),
@@ -232,6 +241,9 @@ fn dispatch(context: &mut Context, cli: Cli) -> Result<Exit, Failure> {
             &arguments.with_earlier(cli.common.anywhere),
             config,
         ),
+        Verb::Get(arguments) => get::run(context, &arguments),
+        Verb::Set(arguments) => set::run(context, &arguments),
+        Verb::Unset(arguments) => unset::run(context, &arguments),
         Verb::Rotate(arguments) => rotate::run(context, &arguments, config),
         Verb::Updatekeys(arguments) => updatekeys::run(context, &arguments, config),
         Verb::Groups(arguments) => groups::run(context, &arguments, config),

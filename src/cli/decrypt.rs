@@ -12,6 +12,7 @@ use super::args::{IdentityArgs, InputArgs, OutputArgs};
 use super::context::Context;
 use super::converting;
 use super::exit::Exit;
+use super::get::Wanted;
 use super::io::{self, Input, Privacy};
 use super::many;
 use super::report::Failure;
@@ -53,6 +54,12 @@ pub(crate) struct Decrypt {
     /// Write each file below this directory, under the path that it has from here
     #[arg(long, value_name = "DIR", conflicts_with_all = ["in_place", "output"])]
     output_dir: Option<PathBuf>,
+    /// Only the value at this place, as `get` gives it: `a.b[0]`, `["a"]["b"][0]` or `/a/b/0`
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["in_place", "more", "recursive", "output_dir"])]
+    extract: Option<String>,
+    /// Which document of a YAML file `--extract` means, counted from 1; the default is the first
+    #[arg(long, value_name = "N", requires = "extract")]
+    document: Option<usize>,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Open the file even if its MAC is missing or wrong
@@ -142,11 +149,16 @@ fn one(
     let source = read(context, input)?;
     let by_name = || OutputFormat::File(output_format(input, source.format));
     let output = arguments.output_type.unwrap_or_else(by_name);
-    let plaintext = if output == OutputFormat::File(source.format) {
-        open(context, &source, arguments)?
-    } else {
-        let (identity, ignore_mac) = (&arguments.identity, arguments.ignore_mac);
-        converting::open(context, &source, identity, ignore_mac, output)?
+    let path = arguments.extract.as_ref().filter(|path| !path.is_empty());
+    let wanted = path.map(|path| Wanted::new(path, arguments.document, Some(output)));
+    let wanted = wanted.transpose()?;
+    let (identity, ignore_mac) = (&arguments.identity, arguments.ignore_mac);
+    let plaintext = match wanted {
+        Some(wanted) => wanted.of(&source, open(context, &source, identity, ignore_mac)?)?,
+        None if output == OutputFormat::File(source.format) => {
+            open(context, &source, identity, ignore_mac)?
+        }
+        None => converting::open(context, &source, identity, ignore_mac, output)?,
     };
     if let (Target::File(path), Some(_)) = (target, &arguments.output_dir) {
         io::make_parents(context, path)?;
@@ -154,18 +166,23 @@ fn one(
     target.write(context, &plaintext, Privacy::Private)
 }
 
-fn open(
+/// All of a file in plaintext.
+///
+/// # Errors
+/// The [`Failure`] to report.
+pub(crate) fn open(
     context: &mut Context,
     source: &Source,
-    arguments: &Decrypt,
+    identity: &IdentityArgs,
+    ignore_mac: bool,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let sealed = Sealed::parse(context, source)?;
-    let key = sealed.data_key(context, &arguments.identity)?;
+    let key = sealed.data_key(context, identity)?;
     if source.format == Format::Binary {
-        return sealed.decrypt_binary(&key, arguments.ignore_mac);
+        return sealed.decrypt_binary(&key, ignore_mac);
     }
     let opening = Opening {
-        ignore_mac: arguments.ignore_mac,
+        ignore_mac,
         ..Opening::default()
     };
     let mut decrypted = sealed.decrypt(&key, opening)?;

@@ -21,7 +21,7 @@ use super::sealed::Source;
 use super::target::{Target, input_format, known_path, output_format};
 use super::tree::{self, Many, TreeArgs};
 
-pub(crate) use again::Resealing;
+pub(crate) use again::{Opened, Resealing};
 pub(crate) use anew::{anew, cannot_seal, new_key, not_wrapped, seal_binary};
 
 use again::{Outcome, again};

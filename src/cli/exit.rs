@@ -15,10 +15,12 @@ use std::process::ExitCode;
 /// | 3 | the output cannot be written |
 /// | 4 | the result has no spelling in the output format |
 /// | 6 | an encryption context is malformed |
+/// | 7 | the path or value of `set` or `unset` is wrong |
 /// | 8 | options contradict each other |
 /// | 23 | the values could not be sealed |
 /// | 25 | a value could not be opened |
 /// | 51 | the MAC is missing or does not fit |
+/// | 91 | the path of `get` or `--extract` leads nowhere |
 /// | 92 | the file has no document |
 /// | 100 | no file was named, or it does not exist |
 /// | 112 | a name stands twice in the decryption order |
@@ -41,6 +43,8 @@ pub(crate) enum Exit {
     CannotEmit = 4,
     /// An encryption context is malformed.
     BadEncryptionContext = 6,
+    /// The path or value of a change is wrong.
+    BadChange = 7,
     /// Options contradict each other.
     Conflict = 8,
     /// The values could not be sealed.
@@ -49,6 +53,8 @@ pub(crate) enum Exit {
     CannotOpen = 25,
     /// The MAC is missing or does not fit.
     MacMismatch = 51,
+    /// A path leads nowhere.
+    NoSuchPath = 91,
     /// The file has no document.
     NoDocument = 92,
     /// No file was named, or it does not exist.

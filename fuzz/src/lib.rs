@@ -3,6 +3,7 @@
 //!
 //! Every function here takes any input and panics if a law is broken. What is refused with an error is in order.
 
+pub mod change;
 pub mod documents;
 pub mod merge;
 pub mod records;

@@ -1,6 +1,7 @@
 //! The laws of `docs/architecture.md` on documents that a generator makes, on the corpus of the fuzzer, and on documents
 //! that somebody made to do harm. The cases are the same on every run.
 
+mod changing;
 mod documents;
 mod hostile;
 mod merging;
@@ -58,6 +59,8 @@ fn the_corpus_of_the_fuzzer_obeys_the_laws() {
     replay_texts("token", fuzz::records::token);
     replay_texts("metadata", fuzz::records::any_metadata);
     replay_texts("merge", fuzz::merge::any);
+    replay_texts("change", fuzz::change::any);
+    replay_texts("pointer", fuzz::change::pointer);
     replay_texts("config", fuzz::records::config);
     replay_texts("selection", fuzz::records::any_pattern);
     replay("identities", fuzz::records::identities);

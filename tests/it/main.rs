@@ -14,6 +14,8 @@ mod bench_documents;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod change;
+#[cfg(test)]
 mod classic;
 #[cfg(test)]
 mod commands;
@@ -56,6 +58,8 @@ mod rekey;
 mod roundtrip;
 #[cfg(test)]
 mod safety;
+#[cfg(test)]
+mod set;
 #[cfg(test)]
 mod spec_reader;
 #[cfg(test)]

@@ -28,12 +28,12 @@ const NASTY: &[&str] = &[
     ".5", "0x1F", "<<", "$(x)", "\u{a0}", "\u{fe0f}", "/", "?", "---", "...", "\\n", "<", "ü",
 ];
 
-fn nasty() -> impl Strategy<Value = String> {
+pub(super) fn nasty() -> impl Strategy<Value = String> {
     proptest::collection::vec(select(NASTY), 0..6).prop_map(|parts| parts.concat())
 }
 
 /// The same, with line breaks and control characters.
-fn wild() -> impl Strategy<Value = String> {
+pub(super) fn wild() -> impl Strategy<Value = String> {
     let control = select(
         &[
             "\n", "\t", "\n\n", "\r", "\u{1}", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}",
@@ -76,7 +76,7 @@ fn json_string(text: &str) -> String {
     result + "\""
 }
 
-fn json() -> impl Strategy<Value = String> {
+pub(super) fn json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         4 => wild().prop_map(|text| json_string(&text)),
         1 => any::<i64>().prop_map(|number| number.to_string()),
@@ -111,7 +111,7 @@ fn json() -> impl Strategy<Value = String> {
         })
 }
 
-fn dotenv() -> impl Strategy<Value = String> {
+pub(super) fn dotenv() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         5 => ("[A-Za-z_][A-Z a-z0-9_.]{0,6}", nasty()).prop_map(|(key, value)| format!("{key}={value}")),
         1 => nasty().prop_map(|text| format!("#{text}")),
@@ -125,7 +125,7 @@ fn dotenv() -> impl Strategy<Value = String> {
     })
 }
 
-fn ini() -> impl Strategy<Value = String> {
+pub(super) fn ini() -> impl Strategy<Value = String> {
     let key = "[a-z][a-z0-9 ]{0,4}@";
     let delimiter = select(&["=", " = ", ": ", "   =\t"][..]);
     let plain = "[A-Za-z0-9/][A-Za-z0-9é/+$%(){}|~ .,:=-]{0,12}[A-Za-z0-9]";
@@ -316,7 +316,7 @@ fn yaml_flow() -> impl Strategy<Value = String> {
     })
 }
 
-fn yaml() -> impl Strategy<Value = String> {
+pub(super) fn yaml() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         6 => yaml_scalar().prop_map(on_line),
         2 => yaml_literal(),

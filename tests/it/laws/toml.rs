@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-fn toml() -> impl Strategy<Value = String> {
+pub(super) fn toml() -> impl Strategy<Value = String> {
     let behind = || select(&["", "", "", " # e", " # clear", "#"][..]);
     let line = prop_oneof![
         6 => (path(), value(), behind()).prop_map(|(key, value, behind)| format!("{key} = {value}{behind}")),

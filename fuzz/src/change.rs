@@ -1,0 +1,191 @@
+//! The laws of changing one place by its path, on any plaintext.
+
+use sops_rs::content::Content;
+use sops_rs::document::Document;
+use sops_rs::format::Format;
+use sops_rs::node::{Kind, NodeId, ScanError};
+use sops_rs::ops::change::{Action, ChangeError, change};
+use sops_rs::ops::extract::extract;
+use sops_rs::pointer::{Pointer, Step};
+use sops_rs::secret::Plain;
+use sops_rs::value::Value;
+
+/// A key that no generator makes.
+const NEW: &str = "new key";
+
+/// What is set is there, what was put in and is taken out leaves nothing, and whatever is refused is refused for a reason
+/// that a document can give. `pick` chooses the place.
+pub fn place(format: Format, text: &str, pick: usize, value: &str) {
+    let Ok(document) = Document::parse(format, text) else {
+        return;
+    };
+    let walked = document.walk(|_| Ok::<(), ScanError>(()));
+    let is_plain = document.metadata().is_empty() && document.contents().is_ok();
+    if walked.is_err() || !is_plain || document.nodes().is_empty() {
+        return;
+    }
+    let Some((number, steps)) = steps(&document, pick % document.nodes().len()) else {
+        return;
+    };
+    let pointer = Pointer::new(steps.clone());
+    assert_eq!(
+        Pointer::parse(&pointer.to_string())
+            .ok()
+            .as_ref()
+            .filter(|_| is_tame(&steps)),
+        Some(&pointer).filter(|_| is_tame(&steps)),
+        "a path is shown in a way that is read as another"
+    );
+    let content = || Content::Scalar(Value::Str(Plain::Borrowed(value)));
+    if let Some(changed) = done(&document, number, &pointer, Action::Set(content())) {
+        let changed = Document::parse(format, &changed).expect("it was read before");
+        let found = extract(&changed, number, &pointer).expect("what was set");
+        assert!(found == content(), "another value at {pointer}\n{text:?}");
+    }
+    done(&document, number, &pointer, Action::Unset);
+    in_and_out(&document, number, steps, content());
+}
+
+/// Puts something into the container at `steps`, or around it, and takes it out again.
+fn in_and_out(document: &Document<'_>, number: usize, mut steps: Vec<Step>, content: Content<'_>) {
+    let step = |length: Option<usize>| match length {
+        Some(length) => Step::Index(length),
+        None => Step::Key(NEW.to_owned()),
+    };
+    let at = |steps: &[Step]| extract(document, number, &Pointer::new(steps.to_vec()));
+    let length = match at(&steps) {
+        Ok(Content::List(items)) => Some(items.iter().filter(|part| part.item().is_some()).count()),
+        Ok(Content::Map(_)) => None,
+        _ => return,
+    };
+    steps.push(step(length));
+    let content = match (document.format(), steps.len()) {
+        (Format::Ini, 1) => Content::empty_map(),
+        _ => content,
+    };
+    let pointer = Pointer::new(steps);
+    let Some(longer) = done(document, number, &pointer, Action::Set(content)) else {
+        return;
+    };
+    let longer = Document::parse(document.format(), &longer).expect("it was read before");
+    let back = done(&longer, number, &pointer, Action::Unset).expect("it is there");
+    assert!(
+        back == document.source() || is_exception(document, &longer),
+        "{pointer} was put in and taken out\n{:?}\n{:?}\n{back:?}",
+        document.source(),
+        longer.source()
+    );
+}
+
+/// Texts in which something else than what was put in has to change with it.
+fn is_exception(document: &Document<'_>, longer: &Document<'_>) -> bool {
+    let source = document.source();
+    let headers = |source: &str| source.matches('[').count();
+    let is_empty = |id: NodeId| {
+        let node = document.node(id);
+        node.is_some_and(|node| node.is_container() && node.end == id + 1 && node.span.len() > 2)
+    };
+    let is_bare = document
+        .nodes()
+        .iter()
+        .all(|node| node.kind != Kind::Scalar);
+    match document.format() {
+        // The blanks inside of empty brackets.
+        Format::Json => (0..document.nodes().len()).any(is_empty),
+        // An empty line keeps the comments of a file without variables apart.
+        Format::Dotenv => document
+            .nodes()
+            .iter()
+            .all(|node| node.kind != Kind::Scalar),
+        // A table that only other headers mentioned has one of its own from then on; blanks inside of brackets.
+        Format::Toml => {
+            is_bare
+                || headers(source) != headers(longer.source())
+                || (0..document.nodes().len()).any(is_empty)
+        }
+        _ => source.is_empty(),
+    }
+}
+
+/// Makes a change; `None` if nothing changes or it is refused.
+fn done(
+    document: &Document<'_>,
+    number: usize,
+    pointer: &Pointer,
+    action: Action<'_>,
+) -> Option<String> {
+    match change(document, number, pointer, action) {
+        Ok(text) => text.map(|text| text.to_string()),
+        Err(defect @ (ChangeError::NotAsMeant | ChangeError::Edit(_))) => {
+            panic!("{defect}: {pointer} in {:?}", document.source())
+        }
+        Err(_) => None,
+    }
+}
+
+/// The document of a node and the way to it; `None` for a comment and what has no path.
+fn steps(document: &Document<'_>, id: NodeId) -> Option<(usize, Vec<Step>)> {
+    let mut steps = Vec::new();
+    let mut at = id;
+    loop {
+        let node = document
+            .node(at)
+            .filter(|node| node.kind != Kind::Comment)?;
+        let Some(parent) = node.parent else {
+            break;
+        };
+        let is_item = |id: &NodeId| {
+            document
+                .node(*id)
+                .is_some_and(|node| node.kind != Kind::Comment)
+        };
+        steps.push(if document.node(parent)?.kind == Kind::Sequence {
+            let before = document.children(parent).filter(is_item);
+            Step::Index(before.take_while(|&other| other < at).count())
+        } else {
+            Step::Key(document.key(node).ok()?.into_owned())
+        });
+        at = parent;
+    }
+    steps.reverse();
+    let number = document.roots().take_while(|&root| root < at).count();
+    Some((number, steps))
+}
+
+/// Whether no key of a path has what the spelling of SOPS has no escapes for.
+fn is_tame(steps: &[Step]) -> bool {
+    steps.iter().all(|step| match step {
+        Step::Key(key) => !key.contains(['"', '\'', '[', ']']),
+        _ => true,
+    })
+}
+
+/// Reads an input of the fuzzer: one character for the format, one for the place, then a value and a text with NUL
+/// between.
+pub fn any(input: &str) {
+    let mut characters = input.chars();
+    let format = match characters.next() {
+        Some('j') => Format::Json,
+        Some('d') => Format::Dotenv,
+        Some('i') => Format::Ini,
+        Some('t') => Format::Toml,
+        _ => Format::Yaml,
+    };
+    let pick = characters.next().map_or(0, |pick| pick as usize);
+    if let Some((value, text)) = characters.as_str().split_once('\0') {
+        place(format, text, pick, value);
+    }
+}
+
+/// Any text as a path: it is refused at a place inside of it, or it is read and shown so that it is read again.
+pub fn pointer(text: &str) {
+    match Pointer::parse(text) {
+        Ok(pointer) if is_tame(pointer.steps()) => {
+            let shown = pointer.to_string();
+            let again = Pointer::parse(&shown).unwrap_or_else(|error| panic!("{error}: {shown:?}"));
+            assert_eq!(again.to_string(), shown);
+        }
+        Ok(_) => {}
+        Err(error) => assert!(text.is_char_boundary(error.at), "{text:?} {}", error.at),
+    }
+}

@@ -1,0 +1,562 @@
+//! The commands `set`, `unset`, `get` and `decrypt --extract`: values from everywhere, exit codes, what is written and
+//! what is not, and that no value is shown where none was asked for.
+
+use crate::spec_reader::{self, Keys};
+use crate::support::{ALICE, World, holds, sops_fixtures};
+
+/// A secret that no message may show.
+const CANARY: &str = "S3CR3T-CANARY";
+
+/// Alice's world with a config of this rule.
+fn world(rule: &str) -> World {
+    let world = World::with_identity("alice");
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - age: {ALICE}\n{rule}"),
+    );
+    world
+}
+
+/// The same with one sealed file.
+fn sealed(name: &str, plain: &str) -> World {
+    let world = world("");
+    world.write(name, plain);
+    world.ok(["encrypt", "--in-place", name]);
+    world
+}
+
+const JSON: &str = "{\n  \"db\": {\n    \"user\": \"app\",\n    \"password\": \"old\"\n  },\n  \"hosts\": [\"a\", \"b\"],\n  \"on_unencrypted\": true\n}\n";
+const DOTENV: &str = "# who\nUSER=app\nPASSWORD=old\n";
+const TOML: &str = "[db]\nuser = 'app'\npassword = 'old' # rotated\n";
+const INI: &str = "[db]\n; who\nuser     = app\npassword = old\n";
+
+fn opened(world: &World, name: &str) -> String {
+    String::from_utf8(world.ok(["decrypt", name])).expect("UTF-8")
+}
+
+/// The lines of `after` that `before` does not have, without the value.
+fn new_lines(before: &str, after: &str) -> Vec<String> {
+    let is_new = |line: &&str| !before.lines().any(|old| old == *line);
+    let key = |line: &str| {
+        let line = line.trim_start().trim_start_matches('"');
+        let end = line.find(['"', ':', '=', ' ']).unwrap_or(line.len());
+        let key = line.get(..end).unwrap_or_default();
+        key.trim_start_matches("sops_").to_owned()
+    };
+    let mut lines: Vec<String> = after.lines().filter(is_new).map(key).collect();
+    lines.sort();
+    lines
+}
+
+/// Law 4, and what the reader of the specification says.
+#[test]
+fn one_change_is_one_line_and_no_change_is_none() {
+    for (name, plain, path, changed) in [
+        ("a.json", JSON, "db.password", "password"),
+        ("a.env", DOTENV, "PASSWORD", "PASSWORD"),
+        ("a.ini", INI, "db.password", "password"),
+        ("a.toml", TOML, "db.password", "password"),
+    ] {
+        let world = sealed(name, plain);
+        let before = world.read(name);
+        world.ok(["set", name, path, "\"new\""]);
+        let after = world.read(name);
+        let lines = new_lines(&before, &after);
+        let seal = |line: &&String| !["lastmodified", "mac"].contains(&line.as_str());
+        assert_eq!(
+            lines.iter().filter(seal).collect::<Vec<_>>(),
+            [changed],
+            "{after}"
+        );
+        assert_eq!(before.lines().count(), after.lines().count());
+        assert_eq!(opened(&world, name), plain.replace("old", "new"));
+        assert_eq!(world.ok(["get", name, path]), b"new");
+        for arguments in [
+            vec!["set", name, path, "\"new\""],
+            vec!["set", "--idempotent", name, path, "\"new\""],
+            vec!["unset", "--idempotent", name, "absent"],
+        ] {
+            let ran = world.run(arguments);
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+            assert!(ran.stderr.contains("nothing was written"), "{}", ran.stderr);
+            assert_eq!(world.read(name), after, "{name} was written");
+        }
+    }
+}
+
+/// The fixtures of SOPS: what it wrote keeps its tokens, and its own reader's rules hold.
+#[test]
+fn files_of_sops_are_changed_too() {
+    let identity = std::fs::read_to_string(sops_fixtures().join("keys/alice.age.txt"));
+    let keys = Keys::of_identities([identity.expect("an identity")]);
+    for (name, path, gone) in [
+        ("json.json", "new.key", "new"),
+        ("env.env", "NEW", "NEW"),
+        ("ini.ini", "new.key", "new"),
+    ] {
+        let world = world("");
+        let text = std::fs::read_to_string(sops_fixtures().join("sealed").join(name));
+        let text = text.expect("a fixture");
+        world.write(name, &text);
+        let plain = opened(&world, name);
+        world.ok(["set", name, path, "\"x\""]);
+        let changed = world.read(name);
+        let format = spec_reader::Format::of_path(name);
+        let reading = spec_reader::accept(name, &changed, format, &keys);
+        assert!(
+            reading
+                .leaves
+                .iter()
+                .any(|leaf| leaf.text() == "x" && leaf.sealed)
+        );
+        let tokens = |text: &str| -> Vec<String> {
+            let pieces = text.split("ENC[").skip(1);
+            pieces
+                .map(|piece| piece.split(']').next().unwrap_or_default().to_owned())
+                .collect()
+        };
+        let kept = tokens(&changed);
+        let lost = tokens(&text)
+            .into_iter()
+            .filter(|token| !kept.contains(token))
+            .count();
+        assert_eq!(lost, 1, "{name}: the MAC alone is sealed anew");
+        world.ok(["unset", name, gone]);
+        assert_eq!(opened(&world, name), plain, "{name}");
+    }
+}
+
+#[test]
+fn values_come_from_everywhere() {
+    let world = sealed("a.json", JSON);
+    let cert = "-----BEGIN-----\nAAAA\n-----END-----\n";
+    world.write("value.json", "{\"a\": [1, 2.5, null]}\n");
+    world.write("cert.pem", cert);
+    world.write("line.txt", "one line\r\n");
+    for (arguments, input, expected) in [
+        (vec!["x", "5"], "", "5"),
+        (vec!["x", "-5"], "", "-5"),
+        (vec!["x", "5.0"], "", "5.0"),
+        (vec!["x", "[\"a\"]"], "", "[\n\t\"a\"\n]\n"),
+        (vec!["x", "--value-stdin"], "\"piped\"\n", "piped"),
+        (
+            vec!["x", "--value-file", "value.json"],
+            "",
+            "{\n\t\"a\": [\n\t\t1,\n\t\t2.5,\n\t\tnull\n\t]\n}\n",
+        ),
+        (vec!["x", "--string", "it's \"so\""], "", "it's \"so\""),
+        (vec!["x", "--string", "--dashes"], "", "--dashes"),
+        (vec!["x", "--string", "5"], "", "5"),
+        (vec!["x", "--string", "--value-stdin"], "piped\n", "piped"),
+        (vec!["x", "--string", "--value-stdin"], "piped", "piped"),
+        (vec!["x", "--string", "--value-stdin"], "", ""),
+        (vec!["x", "--string", "--value-stdin"], "a\nb\n", "a\nb\n"),
+        (vec!["x", "--string", "--value-file", "cert.pem"], "", cert),
+        (
+            vec!["x", "--string", "--value-file", "line.txt"],
+            "",
+            "one line",
+        ),
+    ] {
+        let words = ["set", "a.json"]
+            .into_iter()
+            .chain(arguments.iter().copied());
+        let ran = world.run_with(words, input.as_bytes());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
+        let found = String::from_utf8(world.ok(["get", "a.json", "x"])).expect("UTF-8");
+        assert_eq!(found, expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn lists_grow_and_shrink() {
+    let world = sealed("a.json", JSON);
+    world.ok(["set", "a.json", "hosts[]", "\"d\""]);
+    world.ok(["set", "a.json", "--insert", "/hosts/2", "\"c\""]);
+    world.ok(["set", "a.json", "[\"hosts\"][0]", "\"A\""]);
+    let hosts = |world: &World| world.ok(["get", "a.json", "hosts", "--output-type", "json"]);
+    assert_eq!(
+        hosts(&world),
+        b"[\n\t\"A\",\n\t\"b\",\n\t\"c\",\n\t\"d\"\n]\n"
+    );
+    world.ok(["unset", "a.json", "hosts[1]"]);
+    assert_eq!(hosts(&world), b"[\n\t\"A\",\n\t\"c\",\n\t\"d\"\n]\n");
+}
+
+#[test]
+fn made_up_values_are_shown_to_nobody() {
+    let world = sealed("a.env", DOTENV);
+    let mut seen = Vec::new();
+    for (recipe, length, bits) in [
+        ("32", 32, "190 bits"),
+        ("hex:64", 64, "256 bits"),
+        ("base64:32", 44, "256 bits"),
+        ("symbols", 32, "207 bits"),
+        ("digits:6", 6, "19 bits"),
+    ] {
+        let ran = world.run(["set", "a.env", "PASSWORD", "--generate", recipe]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let value = String::from_utf8(world.ok(["get", "a.env", "PASSWORD"])).expect("UTF-8");
+        assert_eq!(value.len(), length, "{recipe}");
+        assert!(
+            ran.stdout.is_empty() && !ran.stderr.contains(&value),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains(bits), "{}", ran.stderr);
+        assert!(!seen.contains(&value));
+        seen.push(value);
+    }
+    world.ok(["set", "a.env", "PASSWORD", "--generate", "words:6"]);
+    let words = String::from_utf8(world.ok(["get", "a.env", "PASSWORD"])).expect("UTF-8");
+    assert_eq!(words.split('-').count(), 6);
+    let message = world.fails(1, ["set", "a.env", "PASSWORD", "--generate", "pin"]);
+    assert!(
+        message.contains("alnum, digits, hex, symbols, base64, words"),
+        "{message}"
+    );
+}
+
+/// Whatever is refused: the code of spec 9.2, a message that says what is there, no value, and the file as it was.
+#[test]
+fn what_is_refused_is_not_written_and_not_shown() {
+    let plain = JSON.replace("old", CANARY);
+    let world = sealed("a.json", &plain);
+    world.write("plain.json", &plain);
+    world.write("b.bin", CANARY);
+    world.ok(["encrypt", "--in-place", "b.bin"]);
+    let before = world.read("a.json");
+    for (code, words, part) in [
+        (7, "set a.json db[ 5", "no `]`"),
+        (7, "set a.json db[-1] 5", "negative"),
+        (7, "set a.json '' 5", "whole document"),
+        (7, "set a.json db.password S3CR3T-CANARY", "not JSON"),
+        (
+            7,
+            "set a.json db.password '\"S3CR3T-CANARY'",
+            "ends too early",
+        ),
+        (7, "set a.json db.password '{\"S3CR3T-CANARY\"'", "not JSON"),
+        (7, "set a.json db.password 99999999999999999999", "64 bits"),
+        (
+            7,
+            "set a.json db.password.x 5",
+            "`db.password` is a single value",
+        ),
+        (7, "set a.json db[0] 5", "is a mapping"),
+        (7, "set a.json hosts.x 5", "is a list"),
+        (
+            7,
+            "set a.json hosts[7] 5",
+            "has 2 items, none at position 7",
+        ),
+        (7, "set a.json new[7] 5", "begins at position 0"),
+        (7, "set a.json new.0 5", "a key or a position"),
+        (7, "set a.json --insert db.user 5", "only an item of a list"),
+        (7, "set a.json --document 2 db.user 5", "it has 1"),
+        (7, "set a.json --document 0 db.user 5", "counted from 1"),
+        (7, "set b.bin data 5", "binary file"),
+        (
+            8,
+            "set a.json db.password my S3CR3T-CANARY",
+            "more than one VALUE",
+        ),
+        (
+            8,
+            "set a.json db.password --value-stdin S3CR3T-CANARY",
+            "besides the option",
+        ),
+        (
+            8,
+            "set a.json db.password --generate 5 S3CR3T-CANARY",
+            "besides the option",
+        ),
+        (
+            8,
+            "set a.json db.password --value-stdin --generate 5",
+            "cannot be used with",
+        ),
+        (
+            8,
+            "set a.json db.password 5 --output-type yaml --input-type json",
+            "converted",
+        ),
+        (100, "set a.json db.password", "no value was given"),
+        (100, "set a.json", "<PATH>"),
+        (100, "set absent.json a 5", "does not exist"),
+        (100, "set a.json a --value-file absent", "does not exist"),
+        (203, "set a.json sops.mac 5", "own metadata"),
+        (1, "set plain.json db.user 5", "not encrypted"),
+        (1, "unset a.json db.pasword", "`db` has no key `pasword`"),
+        (1, "unset a.json hosts[2]", "has 2 items"),
+        (1, "unset a.json db.user.x", "single value"),
+        (1, "unset --idempotent a.json db.user.x", "single value"),
+        (1, "unset a.json sops", "no key `sops`"),
+        (7, "unset a.json ''", "whole document"),
+        (91, "get a.json db.pasword", "its keys: user, password"),
+        (91, "get a.json db.user.x", "single value"),
+        (91, "get a.json hosts[-1]", "negative"),
+        (91, "get a.json hosts[]", "asks for a new one"),
+        (91, "get a.json db[0]", "is a mapping"),
+        (91, "get a.json hosts.x", "is a list"),
+        (91, "get a.json ]", "expected a key"),
+        (91, "get b.bin other", "binary file"),
+        (91, "get --document 2 a.json db", "it has 1"),
+        (
+            4,
+            "get a.json hosts --output-type dotenv",
+            "written as dotenv",
+        ),
+        (
+            91,
+            "decrypt --extract '[\"db\"][\"x\"]' a.json",
+            "`db` has no key `x`",
+        ),
+        (
+            8,
+            "decrypt -i --extract '[\"db\"]' a.json",
+            "cannot be used with",
+        ),
+        (
+            8,
+            "decrypt --extract '[\"db\"]' a.json b.bin",
+            "cannot be used with",
+        ),
+    ] {
+        let arguments = shell_words::split(words).expect("words");
+        let message = world.fails(code, &arguments);
+        assert!(message.contains(part), "{words}: {message}");
+        assert!(!message.contains(CANARY), "{words}: {message}");
+        assert_eq!(world.read("a.json"), before, "{words}");
+    }
+}
+
+/// A missing component: which, what is there instead, and what was meant, to the letter.
+#[test]
+fn a_path_that_leads_nowhere_is_explained() {
+    let world = sealed(
+        "a.json",
+        "{\"data\": {\"tls.crt\": \"x\", \"ca.crt\": \"y\"}}\n",
+    );
+    let message = world.fails(91, ["get", "a.json", "data.tls.crt"]);
+    assert_eq!(
+        message,
+        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: did you mean `data[\"tls.crt\"]`?\n"
+    );
+    assert_eq!(world.ok(["get", "a.json", "data[\"tls.crt\"]"]), b"x");
+    let message = world.fails(91, ["get", "a.json", "data[x]"]);
+    assert_eq!(
+        message,
+        "sops-rs: error: this is no path: expected a position or a key in quotes between the brackets\n  data[x]\n       ^\nhint: a path is written `a.b[0]`, `[\"a\"][\"b\"][0]` or `/a/b/0`\n"
+    );
+}
+
+#[test]
+fn get_and_extract_give_the_same() {
+    let world = sealed("a.json", JSON);
+    world.write("b.bin", b"\0\xff\n");
+    world.ok(["encrypt", "--in-place", "b.bin"]);
+    for (name, path, expected) in [
+        ("a.json", "[\"db\"][\"user\"]", b"app".as_slice()),
+        ("a.json", "[\"hosts\"][1]", b"b"),
+        ("a.json", "[\"on_unencrypted\"]", b"true"),
+        ("a.json", "[\"hosts\"]", b"[\n\t\"a\",\n\t\"b\"\n]\n"),
+        ("a.json", "", JSON.as_bytes()),
+        ("b.bin", "[\"data\"]", b"\0\xff\n"),
+        ("b.bin", "", b"\0\xff\n"),
+    ] {
+        assert_eq!(world.ok(["get", name, path]), expected, "{path}");
+        assert_eq!(
+            world.ok(["decrypt", "--extract", path, name]),
+            expected,
+            "{path}"
+        );
+    }
+    let input = world.read_bytes("a.json");
+    let ran = world.run_with(
+        ["get", "--filename-override", "x.json", "-", "db.user"],
+        &input,
+    );
+    assert_eq!(ran.stdout, b"app", "{}", ran.stderr);
+    world.ok([
+        "decrypt",
+        "--extract",
+        "db.user",
+        "--output",
+        "out",
+        "a.json",
+    ]);
+    assert_eq!(world.read("out"), "app");
+}
+
+/// Nothing of a file that somebody changed is given or written, unless that is asked for.
+#[test]
+fn a_wrong_mac_stops_everything() {
+    let world = sealed("a.json", JSON);
+    let text = world.read("a.json");
+    let damaged = text.replace("\"on_unencrypted\": true", "\"on_unencrypted\": false");
+    world.write("a.json", &damaged);
+    world.fails(51, ["get", "a.json", "db.user"]);
+    world.fails(51, ["set", "a.json", "db.user", "5"]);
+    world.fails(51, ["unset", "a.json", "db.user"]);
+    assert_eq!(world.read("a.json"), damaged);
+    assert_eq!(
+        world.ok(["get", "--ignore-mac", "a.json", "db.user"]),
+        b"app"
+    );
+    world.ok(["set", "--ignore-mac", "a.json", "db.user", "5"]);
+    assert_eq!(world.ok(["get", "a.json", "db.user"]), b"5");
+}
+
+/// The rule of the file decides what becomes of a new value, and what stays in clear is told.
+#[test]
+fn the_rules_hold_for_what_is_set() {
+    let world = sealed("a.json", JSON);
+    let ran = world.run(["set", "a.json", "note_unencrypted", "\"seen\""]);
+    assert!(
+        ran.stderr.contains("`note_unencrypted` is in clear in `a.json`: the rule is unencrypted_suffix: _unencrypted"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        world
+            .read("a.json")
+            .contains("\"note_unencrypted\": \"seen\"")
+    );
+    let ran = world.run(["set", "a.json", "note", "\"hidden\""]);
+    assert_eq!(ran.stderr, "");
+    assert!(!world.read("a.json").contains("hidden"));
+
+    let regex = self::world("    encrypted_regex: ^secret\n");
+    regex.write("a.env", "secret=1\n");
+    regex.ok(["encrypt", "--in-place", "a.env"]);
+    regex.ok(["set", "a.env", "secret2", "\"hidden\""]);
+    let ran = regex.run(["set", "a.env", "open", "\"seen\""]);
+    assert!(ran.stderr.contains("`open` is in clear"), "{}", ran.stderr);
+    let text = regex.read("a.env");
+    assert!(
+        text.contains("open=seen") && !text.contains("hidden"),
+        "{text}"
+    );
+
+    let comment = self::world("    encrypted_comment_regex: sops:enc\n");
+    comment.write("a.env", "# sops:enc\nA=1\nB=2\n");
+    comment.ok(["encrypt", "--in-place", "a.env"]);
+    comment.ok(["set", "a.env", "A", "\"hidden\""]);
+    comment.ok(["set", "a.env", "B", "\"seen\""]);
+    let text = comment.read("a.env");
+    assert!(
+        text.contains("B=seen") && !text.contains("hidden"),
+        "{text}"
+    );
+    assert_eq!(opened(&comment, "a.env"), "# sops:enc\nA=hidden\nB=seen\n");
+}
+
+/// Each trouble in each format: a clear error or the right result, and never a damaged file.
+#[test]
+fn trouble_in_every_format() {
+    let long = "x".repeat(1 << 20);
+    for (name, plain, path, only) in [
+        ("a.json", "{\"k\": \"old\"}\n", "k", "k"),
+        ("a.env", "K=old\n", "K", "K"),
+        ("a.ini", "[s]\nk = old\n", "s.k", "s"),
+        ("a.toml", "k = 'old'\n", "k", "k"),
+    ] {
+        let world = sealed(name, plain);
+        let world = &world;
+        let set = |value: &str| {
+            let before = world.read(name);
+            let ran = world.run_with(
+                ["set", "--string", "--value-stdin", name, path],
+                value.as_bytes(),
+            );
+            let after = world.read(name);
+            match ran.code {
+                Some(0) => {
+                    let found = world.ok(["get", name, path]);
+                    assert!(found == value.as_bytes(), "{name}: another value");
+                }
+                Some(4) => assert_eq!(before, after, "{name}"),
+                _ => panic!("{name}: {}", ran.stderr),
+            }
+            assert!(!holds(ran.stderr.as_bytes(), CANARY), "{}", ran.stderr);
+            ran.code
+        };
+        for value in [
+            "",
+            " ",
+            "a\nb",
+            "\0",
+            "S3CR3T-CANARY\\n",
+            "ENC[AES256_GCM,x]",
+            "\u{feff}",
+            "\u{2028}",
+            "'",
+            "\"",
+            "`",
+            "\"\"\"",
+            "a\r\nb",
+            "#",
+            ";x",
+            "\\",
+            "[x]",
+            "=",
+            &long,
+        ] {
+            // A line break, alone or after one line, is not part of a line.
+            let code = set(value);
+            let may_fail = match name {
+                "a.json" | "a.toml" => false,
+                _ => value.contains(['\n', '\r', '\\']),
+            };
+            assert!(
+                code == Some(0) || may_fail,
+                "{name}: {value:.20?} is refused"
+            );
+        }
+        world.ok(["unset", name, only]);
+        assert!(
+            matches!(opened(world, name).as_str(), "{}\n" | ""),
+            "{}",
+            opened(world, name)
+        );
+        world.ok(["set", name, path, "\"again\""]);
+        assert_eq!(world.ok(["get", name, path]), b"again");
+    }
+}
+
+/// The first document is meant unless another is named.
+#[test]
+fn files_of_several_documents() {
+    let world = sealed("a.yaml", "a: one\n---\na: two\nb: &x 1\nc: *x\n");
+    world.ok(["set", "a.yaml", "a", "\"1st\""]);
+    world.ok(["set", "a.yaml", "--document", "2", "a", "\"2nd\""]);
+    assert_eq!(world.ok(["get", "a.yaml", "a"]), b"1st");
+    assert_eq!(world.ok(["get", "a.yaml", "--document", "2", "a"]), b"2nd");
+    assert_eq!(world.ok(["get", "a.yaml", "--document", "2", "b"]), b"1\n");
+    let message = world.fails(91, ["get", "a.yaml", "--document", "3", "a"]);
+    assert!(message.contains("it has 2"), "{message}");
+    let extract = [
+        "decrypt",
+        "--extract",
+        "[\"a\"]",
+        "--document",
+        "2",
+        "a.yaml",
+    ];
+    assert_eq!(world.ok(extract), b"2nd");
+}
+
+/// What stands behind an alias stands at its anchor, too.
+#[test]
+fn aliases_are_read_and_not_written_through() {
+    let world = world("    encrypted_regex: ^secret$\n");
+    world.write("a.yaml", "secret: x\nbase: &base\n  a: 1\nuse: *base\n");
+    world.ok(["encrypt", "--in-place", "a.yaml"]);
+    assert_eq!(world.ok(["get", "a.yaml", "use.a"]), b"1\n");
+    let message = world.fails(7, ["set", "a.yaml", "use.a", "2"]);
+    assert!(
+        message.contains("line 4 is an alias of line 2"),
+        "{message}"
+    );
+}

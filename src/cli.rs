@@ -8,9 +8,9 @@ mod agent;
 mod args;
 #[cfg(feature = "azure")]
 mod azure;
+mod changing;
 mod classic;
 mod completion;
-mod changing;
 mod context;
 mod converting;
 mod creation;

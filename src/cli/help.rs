@@ -25,6 +25,12 @@ const GROUPS: &[Group] = &[
                 "edit",
                 "Edit a file in plaintext; it is encrypted again when the editor ends",
             ),
+            ("get", "Print one value of a sealed file"),
+            ("set", "Set one value in a sealed file"),
+            (
+                "unset",
+                "Take one value, list item, mapping or list out of a sealed file",
+            ),
             (
                 "diff",
                 "Say what is different in two versions of a file, by path",

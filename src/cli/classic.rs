@@ -134,9 +134,6 @@ impl Line {
         let Some(mode) = self.mode else {
             return Ok(command);
         };
-        if command.find_subcommand(mode.verb()).is_none() {
-            return Ok(command);
-        }
         let usage = mode.usage(program);
         let mut command =
             command.mut_subcommand(mode.verb(), |verb| verb.override_usage(usage.clone()));

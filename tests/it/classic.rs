@@ -221,6 +221,45 @@ For more information, try '--help'.
     assert!(help.contains("Usage: sops -d [OPTIONS] FILE"), "{help}");
 }
 
+/// Index and value are one word there, cut at the first `] `.
+#[test]
+fn a_value_is_set_and_taken_out() {
+    let world = world();
+    let plain =
+        "{\n  \"list\": [\"a\", \"b\"],\n  \"password\": \"s3cr3t.1\",\n  \"port\": 5432\n}\n";
+    world.write("db.json", plain);
+    ok(&world, "sops -e -i db.json");
+    for (assignment, index, value) in [
+        (r#"["password"] "s3cr3t.2""#, r#"["password"]"#, "s3cr3t.2"),
+        (r#"["password"] "] \" x""#, r#"["password"]"#, "] \" x"),
+        (r#"["list"][1] "c""#, r#"["list"][1]"#, "c"),
+        (r#"["a"]["b c"] true"#, r#"["a"]["b c"]"#, "true"),
+    ] {
+        ok(&world, &format!("sops --set '{assignment}' db.json"));
+        let opened = ok(&world, &format!("sops -d --extract '{index}' db.json"));
+        assert_eq!(opened, value, "{assignment}");
+    }
+    ok(&world, r#"sops -i -set '["port"] -1' -- db.json"#);
+    let opened = ok(&world, "sops -d db.json");
+    let expected =
+        "{\n  \"list\": [\"a\", \"c\"],\n  \"password\": \"] \\\" x\",\n  \"port\": -1,\n";
+    assert!(opened.starts_with(expected), "{opened}");
+    accept("db.json", &world.read("db.json"));
+    let before = world.read("db.json");
+    for (code, call) in [
+        (7, "sops --set '[\"a\"]' db.json"),
+        (7, "sops --set '[\"a\"] no JSON' db.json"),
+        (7, "sops --set 'a[ 1' db.json"),
+        (91, "sops -d --extract '[\"a' db.json"),
+        (91, "sops -d --extract '[\"absent\"]' db.json"),
+        (100, "sops --set '[\"a\"] 1'"),
+        (100, "sops --set '[\"a\"] 1' absent.json"),
+    ] {
+        fails(&world, code, call);
+    }
+    assert_eq!(world.read("db.json"), before);
+}
+
 // --- what is no file --------------------------------------------------------------------------------------------------
 
 #[test]

@@ -83,6 +83,7 @@ impl ChangeArgs {
     ) -> Result<(), Failure> {
         let name = self.file.display().to_string();
         let format = self.format(&name)?;
+        io::refuse_stream(context, &self.file)?;
         let bytes = io::read(context, &Input::File(self.file.clone()))?;
         let source = Source::new(name, format, bytes);
         let sealed = Sealed::parse(context, &source)?;

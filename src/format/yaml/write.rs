@@ -171,6 +171,8 @@ pub(super) fn value(
             return Ok(());
         }
         Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
+        // Without an exponent, however long: more files have such numbers, and tokens do not say which it was.
+        Value::Float(number) if number.is_finite() => Cow::Owned(decimal(*number)),
         other => Cow::Owned(bare(other)),
     };
     if node.kind == Kind::Comment {
@@ -207,17 +209,26 @@ pub(super) fn float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let whole = |digits: &str| if digits.contains('.') { "" } else { ".0" };
     let scientific = format!("{number:e}");
     match scientific.split_once('e') {
         Some((digits, exponent)) if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) => {
             let sign = if exponent.starts_with('-') { "" } else { "+" };
-            format!("{digits}{}e{sign}{exponent}", whole(digits))
+            format!("{}e{sign}{exponent}", pointed(digits.to_owned()))
         }
-        _ => {
-            let text = float_text(number);
-            format!("{text}{}", whole(&text))
-        }
+        _ => decimal(number),
+    }
+}
+
+/// A finite float with all its digits and a point.
+fn decimal(number: f64) -> String {
+    pointed(float_text(number))
+}
+
+fn pointed(digits: String) -> String {
+    if digits.contains('.') {
+        digits
+    } else {
+        digits + ".0"
     }
 }
 
@@ -604,9 +615,8 @@ mod tests {
         for (value, expected) in [
             (Value::Int(-5), "-5"),
             (Value::Float(1.0), "1.0"),
-            (Value::Float(1e20), "100000000000000000000.0"),
-            (Value::Float(1e23), "1.0e+23"),
-            (Value::Float(-1.5e-7), "-1.5e-7"),
+            (Value::Float(1e21), "1000000000000000000000.0"),
+            (Value::Float(-1.5e-7), "-0.00000015"),
             (Value::Float(-0.0), "-0.0"),
             (Value::Float(f64::NEG_INFINITY), "-.inf"),
             (Value::Bool(true), "true"),

@@ -19,6 +19,7 @@ mod emit;
 mod expand;
 mod key;
 mod metadata;
+pub(super) mod place;
 mod quote;
 mod resolve;
 mod scalar;

@@ -6,7 +6,7 @@
 //! without metadata.
 
 use super::lines::bare_text;
-use super::{CannotWrite, Format, dotenv, ini, json, scan, toml, write_value};
+use super::{CannotWrite, Format, dotenv, ini, json, scan, toml, write_value, yaml};
 use crate::content::{Content, Entry, Part};
 use crate::edit::{Edit, splice};
 use crate::node::{Kind, Node, NodeId};
@@ -110,7 +110,7 @@ pub fn remove(
     edits: &mut Vec<Edit>,
 ) -> Result<(), CannotPlace> {
     match format {
-        Format::Yaml => Err(scalars_alone()),
+        Format::Yaml => yaml::place::remove(source, nodes, id, edits),
         Format::Toml => toml::place::remove(source, nodes, id, edits),
         Format::Json => json::place::remove(source, nodes, id, edits),
         Format::Dotenv => dotenv::place::remove(source, nodes, id, edits),

@@ -4,3 +4,7 @@
 //! it. Knows nothing of paths.
 
 mod layout;
+mod marks;
+mod remove;
+
+pub(in crate::format) use remove::remove;

@@ -1,0 +1,74 @@
+//! Taking an entry out of a flow collection, with one comma.
+
+use super::Removal;
+use crate::edit::Edit;
+use crate::format::yaml::chars::line_end;
+use crate::node::Kind;
+use crate::span::Span;
+
+impl Removal<'_> {
+    pub(super) fn from_flow(&self, edits: &mut Vec<Edit>) {
+        let layout = self.layout;
+        let end = self.node.span.end();
+        let close = self.parent.span.end().saturating_sub(1);
+        let next = self.next.map(|next| layout.start(next));
+        let comma = layout.comma(end, next.unwrap_or(close).max(end));
+        if self.is_only() && !self.has_other_comments(comma.unwrap_or(end)) {
+            edits.push(self.emptied());
+            return;
+        }
+        let previous = self.previous.and_then(|previous| {
+            let previous = layout.end(previous);
+            Some((previous, layout.comma(previous, self.start)?))
+        });
+        let only_comma = |comma: usize| Edit::remove(Span::new(comma, comma + 1));
+        if let Some(lines) = self.own_flow_lines(comma.map_or(end, |comma| comma + 1)) {
+            edits.push(Edit::remove(lines));
+            if let (None, Some((_, comma))) = (comma, previous) {
+                edits.push(only_comma(comma));
+            }
+            return;
+        }
+        let moves_up = previous.is_none() || layout.begins_line(self.start);
+        match (previous, next) {
+            (_, Some(next)) if moves_up && !layout.has_comment(end, next) => {
+                edits.push(Edit::remove(Span::new(self.start, next)));
+            }
+            (Some((_, comma)), _) if layout.has_comment(comma, self.start) => {
+                edits.push(only_comma(comma));
+                edits.push(Edit::remove(Span::new(self.start, end)));
+            }
+            (Some((previous, comma)), _) => {
+                let has_comment = layout.has_comment(previous, comma);
+                let from = if has_comment { comma } else { previous };
+                edits.push(Edit::remove(Span::new(from, end)));
+            }
+            (None, _) => {
+                edits.push(Edit::remove(Span::new(self.start, end)));
+                edits.extend(comma.map(only_comma));
+            }
+        }
+    }
+
+    /// The only entry goes with all that stands between the brackets.
+    fn emptied(&self) -> Edit {
+        let span = self.parent.span;
+        let opening = self.layout.between(span.start(), span.start() + 1);
+        if matches!(opening, "{" | "[") {
+            Edit::remove(Span::new(span.start() + 1, span.end() - 1))
+        } else {
+            // `[key: value]` is a list with a mapping that has no brackets.
+            Edit::new(span, self.nothing())
+        }
+    }
+
+    /// Whether comments stand between the brackets that are not those of this, their only entry, which ends at `end`.
+    fn has_other_comments(&self, end: usize) -> bool {
+        let own_end = line_end(self.layout.source.as_bytes(), end);
+        let own = Span::new(self.layout.lead(self.id), own_end);
+        let inside = self.parent.span;
+        self.layout.nodes.iter().any(|node| {
+            node.kind == Kind::Comment && inside.contains(node.span) && !own.contains(node.span)
+        })
+    }
+}

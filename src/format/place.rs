@@ -65,7 +65,7 @@ pub fn insert(
     edits: &mut Vec<Edit>,
 ) -> Result<(), CannotPlace> {
     match format {
-        Format::Yaml => Err(scalars_alone()),
+        Format::Yaml => yaml::place::insert(source, nodes, parent, before, key, content, edits),
         Format::Toml => toml::place::insert(source, nodes, parent, before, key, content, edits),
         Format::Json => json::place::insert(source, nodes, parent, before, key, content, edits),
         Format::Dotenv => dotenv::place::insert(source, nodes, before, key, content, edits),

@@ -20,7 +20,7 @@ mod literal;
 #[cfg(test)]
 mod tests;
 
-pub(super) use flow::flow;
+pub(super) use flow::{flow, flow_key};
 use lead::{Lead, leads};
 use literal::Literal;
 
@@ -46,10 +46,6 @@ pub(super) struct Style {
 
 /// How strings are quoted. Whatever is asked for, what cannot be written so is written otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    dead_code,
-    reason = "only what is put into a text has to look like its neighbours"
-)]
 pub(super) enum Quotes {
     WhereNeeded,
     Single,
@@ -100,7 +96,6 @@ pub fn emit(documents: &[Content<'_>]) -> Result<Zeroizing<String>, CannotEmit> 
 ///
 /// # Errors
 /// [`CannotEmit`] as [`emit`] has it.
-#[expect(dead_code, reason = "for what is put into a text")]
 pub(super) fn entry(
     key: Option<&str>,
     content: &Content<'_>,
@@ -120,7 +115,6 @@ pub(super) fn entry(
 ///
 /// # Errors
 /// [`CannotEmit`] as [`emit`] has it.
-#[expect(dead_code, reason = "for what is put into a text")]
 pub(super) fn behind(
     is_item: bool,
     content: &Content<'_>,

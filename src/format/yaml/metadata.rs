@@ -78,7 +78,7 @@ fn unload_version(source: &str, from: usize, to: usize, edits: &mut Vec<Edit>) {
 }
 
 /// Where the document of this block root ends: at the line of the next `---` or `...`, or with the text.
-fn document_end(source: &str, root: &Node) -> usize {
+pub(super) fn document_end(source: &str, root: &Node) -> usize {
     let bytes = source.as_bytes();
     let mut at = root.span.end();
     if line_start(bytes, at) != at {

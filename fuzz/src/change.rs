@@ -3,7 +3,7 @@
 use sops_rs::content::Content;
 use sops_rs::document::Document;
 use sops_rs::format::Format;
-use sops_rs::node::{Kind, NodeId, ScanError};
+use sops_rs::node::{Kind, Node, NodeId, ScanError};
 use sops_rs::ops::change::{Action, ChangeError, change};
 use sops_rs::ops::extract::extract;
 use sops_rs::pointer::{Pointer, Step};
@@ -103,7 +103,12 @@ fn is_exception(document: &Document<'_>, longer: &Document<'_>) -> bool {
                 || headers(source) != headers(longer.source())
                 || (0..document.nodes().len()).any(is_empty)
         }
-        _ => source.is_empty(),
+        // The blanks inside of brackets, and a document without entries, which is `{}` afterwards.
+        Format::Yaml => {
+            let is_bare = |node: &Node| node.parent.is_none() && node.span.is_empty();
+            document.nodes().iter().any(is_bare) || (0..document.nodes().len()).any(is_empty)
+        }
+        Format::Ini | Format::Binary => source.is_empty(),
     }
 }
 

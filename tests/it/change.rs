@@ -209,3 +209,8 @@ fn yaml_is_changed_to_the_byte() {
 fn yaml_is_taken_out_to_the_byte() {
     check_table(Format::Yaml, "yaml_unset.txt", 50);
 }
+
+#[test]
+fn new_entries_of_yaml_are_placed_to_the_byte() {
+    check_table(Format::Yaml, "yaml_insert.txt", 50);
+}

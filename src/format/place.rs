@@ -6,11 +6,11 @@
 //! without metadata.
 
 use super::lines::bare_text;
-use super::{CannotWrite, Format, dotenv, ini, json, scan, toml, write_value, yaml};
+use super::{CannotWrite, Format, dotenv, ini, json, toml, yaml};
 use crate::content::{Content, Entry, Part};
-use crate::edit::{Edit, splice};
-use crate::node::{Kind, Node, NodeId};
-use crate::span::{Position, Span};
+use crate::edit::Edit;
+use crate::node::{Node, NodeId};
+use crate::span::Span;
 use crate::value::Value;
 
 /// Why a text has no room for a change. Names keys and rules, never a value.
@@ -88,7 +88,7 @@ pub fn replace(
     edits: &mut Vec<Edit>,
 ) -> Result<(), CannotPlace> {
     match format {
-        Format::Yaml => replace_scalar(source, nodes, id, content, edits),
+        Format::Yaml => yaml::place::replace(source, nodes, id, content, edits),
         Format::Toml => toml::place::replace(source, nodes, id, content, edits),
         Format::Json => json::place::replace(source, nodes, id, content, edits),
         Format::Dotenv => dotenv::place::replace(source, nodes, id, content, edits),
@@ -146,46 +146,6 @@ pub fn held<'c>(format: Format, content: Content<'c>) -> Result<Content<'c>, Can
         // There are none; it is refused when it is placed.
         Content::List(parts) => Content::List(parts),
     })
-}
-
-/// Writes a value of YAML in place of another.
-fn replace_scalar(
-    source: &str,
-    nodes: &[Node],
-    id: NodeId,
-    content: &Content<'_>,
-    edits: &mut Vec<Edit>,
-) -> Result<(), CannotPlace> {
-    let node = nodes
-        .get(id)
-        .filter(|node| node.kind == Kind::Scalar && !node.span.is_empty());
-    let (Some(node), Content::Scalar(value)) = (node, content) else {
-        return Err(scalars_alone());
-    };
-    let is_alias = |other: &Node| other.kind == Kind::Alias { target: id };
-    if let Some(alias) = nodes.iter().find(|other| is_alias(other)) {
-        let line = Position::of(source, alias.span.start()).line;
-        let message = format!("line {line} is an alias of this value, and would change too");
-        return Err(CannotPlace::new(node.span, message)
-            .with_hint("write the old value there in place of the alias first"));
-    }
-    let ends_text = node.span.end() == source.len();
-    let mut written = Vec::new();
-    write_value(Format::Yaml, source, node, value, ends_text, &mut written)
-        .map_err(|error| CannotPlace::unwritable(node.span, error))?;
-    // A block of text does not give way to every value.
-    let text = splice(source, &written).unwrap_or_default();
-    let is_read = scan(Format::Yaml, &text).is_ok_and(|nodes| {
-        let found = nodes
-            .get(id)
-            .map(|node| super::value(Format::Yaml, &text, node));
-        found.is_some_and(|found| found.as_ref() == Ok(value))
-    });
-    if !is_read {
-        return Err(scalars_alone());
-    }
-    edits.extend(written);
-    Ok(())
 }
 
 fn scalars_alone() -> CannotPlace {

@@ -12,8 +12,10 @@ mod insert;
 mod layout;
 mod marks;
 mod remove;
+mod replace;
 
 pub(in crate::format) use remove::remove;
+pub(in crate::format) use replace::replace;
 
 /// Puts `content` into `parent`, see [`crate::format::place::insert`].
 ///

@@ -1,0 +1,157 @@
+//! Writing content in place of what an entry or item leads to.
+//!
+//! A value in place of a value keeps its style, a collection between brackets gives way to another one there, everything
+//! else becomes what `emit` writes. Comments beside the entry stay, those inside of what is replaced go with it.
+
+use zeroize::Zeroizing;
+
+use super::layout::Layout;
+use crate::content::Content;
+use crate::edit::{Edit, splice};
+use crate::format::emit::CannotEmit;
+use crate::format::place::CannotPlace;
+use crate::format::yaml::emit::{Style, flow};
+use crate::format::yaml::{scan, value, write, write_value};
+use crate::node::{Kind, Node, NodeId};
+use crate::span::Span;
+
+mod block;
+
+/// Writes `content` in place of `id`, see [`crate::format::place::replace`].
+///
+/// # Errors
+/// [`CannotPlace`] for content that an alias elsewhere stands for, and where comments stand between a key and its value.
+pub(in crate::format) fn replace(
+    source: &str,
+    nodes: &[Node],
+    id: NodeId,
+    content: &Content<'_>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), CannotPlace> {
+    let layout = Layout { source, nodes };
+    let Some((node, parent)) = layout
+        .node(id)
+        .and_then(|node| Some((node, layout.node(node.parent?)?)))
+    else {
+        return Ok(());
+    };
+    layout.refuse_shared(id)?;
+    let exchange = Exchange {
+        layout,
+        id,
+        node,
+        parent,
+        content,
+    };
+    exchange.refuse_merge()?;
+    if let Some(written) = exchange.in_its_style() {
+        edits.extend(written);
+    } else if parent.flow {
+        exchange.in_flow(edits)?;
+    } else {
+        exchange.in_block(edits)?;
+    }
+    Ok(())
+}
+
+struct Exchange<'a> {
+    layout: Layout<'a>,
+    id: NodeId,
+    node: &'a Node,
+    parent: &'a Node,
+    content: &'a Content<'a>,
+}
+
+impl Exchange<'_> {
+    fn refused(&self, message: &str) -> CannotPlace {
+        let place = Span::new(self.layout.start(self.id), self.node.span.end());
+        CannotPlace::new(place, message).with_hint("use `sops-rs edit`")
+    }
+
+    /// Behind `<<` only mappings may stand.
+    fn refuse_merge(&self) -> Result<(), CannotPlace> {
+        let key = self.node.key.map(|key| key.of(self.layout.source));
+        let is_mapping = |content: &Content<'_>| matches!(content, Content::Map(_));
+        let can_merge = is_mapping(self.content)
+            || matches!(self.content, Content::List(_)) && self.content.items().all(is_mapping);
+        if key == Some("<<") && !can_merge {
+            return Err(self.refused("`<<` merges a mapping or a list of mappings only"));
+        }
+        Ok(())
+    }
+
+    /// A value in the style of the value that is there; `None` if it has no room for it.
+    fn in_its_style(&self) -> Option<Vec<Edit>> {
+        let (source, node) = (self.layout.source, self.node);
+        let Content::Scalar(wanted) = self.content else {
+            return None;
+        };
+        if node.kind != Kind::Scalar || node.span.is_empty() {
+            return None;
+        }
+        let ends_text = node.span.end() == source.len();
+        let mut written = Vec::new();
+        write_value(source, node, wanted, ends_text, &mut written).ok()?;
+        // A tag or a block of text does not give way to every value.
+        let text = splice(source, &written).ok()?;
+        let nodes = scan(&text).ok()?;
+        let is_read = nodes
+            .get(self.id)
+            .is_some_and(|node| value(&text, node).as_ref() == Ok(wanted));
+        (is_read && nodes.len() == self.layout.nodes.len()).then_some(written)
+    }
+
+    /// Between brackets.
+    fn in_flow(&self, edits: &mut Vec<Edit>) -> Result<(), CannotPlace> {
+        let layout = self.layout;
+        let text = self.flow_text()?;
+        let (start, end) = (self.node.props.start(), self.node.span.end());
+        if layout.has_comment(start, self.node.span.start()) {
+            return Err(self.refused("a comment stands between a tag or anchor and its value"));
+        }
+        let props = self.props();
+        let blank = if props.is_empty() { "" } else { " " };
+        let lead = match layout.behind_mark(self.id) {
+            None if start == end => ": ",
+            Some(mark) if mark == start => " ",
+            _ => "",
+        };
+        let pieces = [lead, props, blank, text.as_str()];
+        edits.push(Edit::new(Span::new(start, end), pieces.concat()));
+        Ok(())
+    }
+
+    fn flow_text(&self) -> Result<Zeroizing<String>, CannotPlace> {
+        flow(self.content, self.style().values).map_err(|error| self.unwritable(error))
+    }
+
+    fn unwritable(&self, error: CannotEmit) -> CannotPlace {
+        CannotPlace::new(self.node.span, error.reason)
+    }
+
+    /// Quotes as the neighbours have them, steps as the old content has them.
+    fn style(&self) -> Style {
+        let inside = self.layout.style(self.id);
+        Style {
+            step: inside.step,
+            dashes: inside.dashes,
+            ..self.layout.style(self.node.parent.unwrap_or_default())
+        }
+    }
+
+    /// The anchor, and the tag if it is true of the new content, too.
+    fn props(&self) -> &str {
+        let props = self.node.props;
+        let is_alike = match self.content {
+            Content::Map(_) => self.node.kind == Kind::Mapping,
+            Content::List(_) => self.node.kind == Kind::Sequence,
+            Content::Scalar(_) => false,
+        };
+        let anchor = match write::tag(self.layout.source, props).filter(|_| !is_alike) {
+            None => props,
+            Some(tag) if tag.start() > props.start() => Span::new(props.start(), tag.start()),
+            Some(tag) => Span::new(tag.end(), props.end()),
+        };
+        anchor.of(self.layout.source).trim_ascii()
+    }
+}

@@ -1,6 +1,6 @@
 //! The laws of changing one place by its path, on any plaintext.
 
-use sops_rs::content::Content;
+use sops_rs::content::{Content, Entry, Part};
 use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::node::{Kind, Node, NodeId, ScanError};
@@ -42,8 +42,36 @@ pub fn place(format: Format, text: &str, pick: usize, value: &str) {
         let found = extract(&changed, number, &pointer).expect("what was set");
         assert!(found == content(), "another value at {pointer}\n{text:?}");
     }
+    for wanted in around(value) {
+        let Some(changed) = done(&document, number, &pointer, Action::Set(wanted.clone())) else {
+            continue;
+        };
+        let changed = Document::parse(format, &changed).expect("it was read before");
+        let found = extract(&changed, number, &pointer).expect("what was set");
+        let is_kept = matches!(
+            (&found, &wanted),
+            (Content::List(_), Content::List(_)) | (Content::Map(_), Content::Map(_))
+        );
+        assert!(is_kept, "another kind at {pointer}\n{text:?}");
+    }
     done(&document, number, &pointer, Action::Unset);
     in_and_out(&document, number, steps, content());
+}
+
+/// Lists and mappings with a value: empty, filled, in each other.
+fn around(value: &str) -> [Content<'_>; 4] {
+    let scalar = || Content::Scalar(Value::Str(Plain::Borrowed(value)));
+    let list = |item| Content::List(vec![Part::Item(item)]);
+    let map = |content| {
+        let key = NEW.into();
+        Content::Map(vec![Part::Item(Entry { key, content })])
+    };
+    [
+        Content::empty_map(),
+        Content::List(Vec::new()),
+        list(map(scalar())),
+        map(list(scalar())),
+    ]
 }
 
 /// Puts something into the container at `steps`, or around it, and takes it out again.

@@ -148,12 +148,6 @@ pub fn held<'c>(format: Format, content: Content<'c>) -> Result<Content<'c>, Can
     })
 }
 
-fn scalars_alone() -> CannotPlace {
-    let message =
-        "in a YAML file, this version sets single values that are there, and nothing else";
-    CannotPlace::new(Span::at(0), message).with_hint("use `sops-rs edit`")
-}
-
 /// A binary file has no places.
 fn one_value() -> CannotPlace {
     CannotPlace::new(

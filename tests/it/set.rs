@@ -27,6 +27,7 @@ fn sealed(name: &str, plain: &str) -> World {
 
 const JSON: &str = "{\n  \"db\": {\n    \"user\": \"app\",\n    \"password\": \"old\"\n  },\n  \"hosts\": [\"a\", \"b\"],\n  \"on_unencrypted\": true\n}\n";
 const DOTENV: &str = "# who\nUSER=app\nPASSWORD=old\n";
+const YAML: &str = "# top\ndb:\n  user: root # inline\n  password: 'old'\nhosts: [a, b]\n";
 const TOML: &str = "[db]\nuser = 'app'\npassword = 'old' # rotated\n";
 const INI: &str = "[db]\n; who\nuser     = app\npassword = old\n";
 
@@ -56,6 +57,7 @@ fn one_change_is_one_line_and_no_change_is_none() {
         ("a.env", DOTENV, "PASSWORD", "PASSWORD"),
         ("a.ini", INI, "db.password", "password"),
         ("a.toml", TOML, "db.password", "password"),
+        ("a.yaml", YAML, "db.password", "password"),
     ] {
         let world = sealed(name, plain);
         let before = world.read(name);
@@ -461,6 +463,7 @@ fn trouble_in_every_format() {
         ("a.env", "K=old\n", "K", "K"),
         ("a.ini", "[s]\nk = old\n", "s.k", "s"),
         ("a.toml", "k = 'old'\n", "k", "k"),
+        ("a.yaml", "k: old\n", "k", "k"),
     ] {
         let world = sealed(name, plain);
         let world = &world;
@@ -506,7 +509,7 @@ fn trouble_in_every_format() {
             // A line break, alone or after one line, is not part of a line.
             let code = set(value);
             let may_fail = match name {
-                "a.json" | "a.toml" => false,
+                "a.json" | "a.toml" | "a.yaml" => false,
                 _ => value.contains(['\n', '\r', '\\']),
             };
             assert!(

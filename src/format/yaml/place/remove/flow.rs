@@ -21,7 +21,12 @@ impl Removal<'_> {
             let previous = layout.end(previous);
             Some((previous, layout.comma(previous, self.start)?))
         });
-        let only_comma = |comma: usize| Edit::remove(Span::new(comma, comma + 1));
+        // Without a blank before it, a `#` begins no comment.
+        let only_comma = |comma: usize| {
+            let begins_comment = layout.between(comma + 1, comma + 2) == "#";
+            let text = if begins_comment { " " } else { "" };
+            Edit::new(Span::new(comma, comma + 1), text)
+        };
         if let Some(lines) = self.own_flow_lines(comma.map_or(end, |comma| comma + 1)) {
             edits.push(Edit::remove(lines));
             if let (None, Some((_, comma))) = (comma, previous) {

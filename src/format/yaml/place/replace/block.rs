@@ -41,7 +41,7 @@ impl Exchange<'_> {
         let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let head = head.strip_suffix('\r').unwrap_or(head);
         if keeps_props || props.is_empty() {
-            edits.push(self.head(old, head));
+            edits.push(self.head(old, head, rest.is_empty()));
         } else {
             edits.push(Edit::new(old.head, [" ", props, head].concat()));
         }
@@ -52,13 +52,13 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// The edit on the line of the key; blanks that align a value stay.
-    fn head(&self, old: Old, head: &str) -> Edit {
+    /// The edit on the line of the key; blanks that align a value on one line stay.
+    fn head(&self, old: Old, head: &str, is_flat: bool) -> Edit {
         let start = self.node.span.start();
         let blanks = self.layout.between(old.head.start(), start);
         let is_blank = !blanks.is_empty() && blanks.trim_matches([' ', '\t']).is_empty();
         match head.strip_prefix(' ') {
-            Some(bare) if is_blank && start <= old.head.end() => {
+            Some(bare) if is_blank && is_flat && start <= old.head.end() => {
                 Edit::new(Span::new(start, old.head.end()), bare)
             }
             _ => Edit::new(old.head, head),

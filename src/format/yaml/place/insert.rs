@@ -67,10 +67,10 @@ impl<'a> Insertion<'a> {
     ) -> Result<(), CannotPlace> {
         let is_filled = self.layout.items(self.id).next().is_some();
         if self.container.span.is_empty() && self.container.parent.is_none() {
-            edits.push(self.into_empty_document()?);
+            edits.push(self.first_of_document()?);
         } else if self.container.flow {
             if is_filled || !self.as_block(edits)? {
-                self.into_brackets(before, edits)?;
+                self.between_brackets(before, edits)?;
             }
         } else {
             edits.push(match before {
@@ -107,7 +107,7 @@ impl<'a> Insertion<'a> {
     }
 
     /// A document that holds nothing yet. An empty line keeps its comments from being those of the entry.
-    fn into_empty_document(&self) -> Result<Edit, CannotPlace> {
+    fn first_of_document(&self) -> Result<Edit, CannotPlace> {
         let source = self.layout.source;
         let at = document_end(source, self.container);
         let above = source
@@ -156,7 +156,8 @@ impl<'a> Insertion<'a> {
         let bytes = source.as_bytes();
         let line = line_end(bytes, span.end());
         let rest = source.get(span.end()..line).unwrap_or_default();
-        if span.len() != 2 || !self.container.props.is_empty() {
+        let touches = !rest.is_empty() && !rest.starts_with([' ', '\t']);
+        if span.len() != 2 || touches || !self.container.props.is_empty() {
             return Ok(false);
         }
         let Some(parent) = self.container.parent.and_then(|id| self.layout.node(id)) else {
@@ -226,7 +227,13 @@ impl<'a> Insertion<'a> {
                 && Header::parse(bytes, node.span.start() + 1)
                     .is_none_or(|header| header.chomp != Chomp::Strip)
         };
-        is_last && self.layout.nodes.iter().any(keeps_break)
+        let is_key = |node: &Node| {
+            node.key.is_some_and(|key| {
+                key.end() == at && key.of(self.layout.source).contains(['|', '>'])
+            })
+        };
+        let mut nodes = self.layout.nodes.iter();
+        is_last && nodes.any(|node| keeps_break(node) || is_key(node))
     }
 
     /// Whether a block of text that ends at `at` stays as it is: the empty lines there would be its own.

@@ -13,7 +13,7 @@ use crate::span::Span;
 
 impl Insertion<'_> {
     /// Adds the edits for a collection in brackets.
-    pub(super) fn into_brackets(
+    pub(super) fn between_brackets(
         &self,
         before: Option<NodeId>,
         edits: &mut Vec<Edit>,

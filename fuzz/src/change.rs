@@ -55,7 +55,32 @@ pub fn place(format: Format, text: &str, pick: usize, value: &str) {
         assert!(is_kept, "another kind at {pointer}\n{text:?}");
     }
     done(&document, number, &pointer, Action::Unset);
-    in_and_out(&document, number, steps, content());
+    let inside = Content::Map(vec![Part::Item(Entry {
+        key: NEW.into(),
+        content: content(),
+    })]);
+    let nested = Content::List(vec![Part::Item(inside), Part::Item(content())]);
+    done(&document, number, &pointer, Action::Set(nested.clone()));
+    for content in [content(), nested] {
+        before_and_out(&document, number, &pointer, content.clone());
+        in_and_out(&document, number, steps.clone(), content);
+    }
+}
+
+/// Puts something before the item at `pointer`, and takes it out again.
+fn before_and_out(document: &Document<'_>, number: usize, pointer: &Pointer, content: Content<'_>) {
+    let Some(longer) = done(document, number, pointer, Action::Insert(content)) else {
+        return;
+    };
+    let longer = Document::parse(document.format(), &longer).expect("it was read before");
+    let back = done(&longer, number, pointer, Action::Unset).expect("it is there");
+    // A list of TOML gets a blank behind the commas that are touched.
+    assert!(
+        back == document.source() || document.format() == Format::Toml,
+        "{pointer} was put before and taken out\n{:?}\n{:?}\n{back:?}",
+        document.source(),
+        longer.source()
+    );
 }
 
 /// Lists and mappings with a value: empty, filled, in each other.
@@ -111,7 +136,12 @@ fn is_exception(document: &Document<'_>, longer: &Document<'_>) -> bool {
     let headers = |source: &str| source.matches('[').count();
     let is_empty = |id: NodeId| {
         let node = document.node(id);
-        node.is_some_and(|node| node.is_container() && node.end == id + 1 && node.span.len() > 2)
+        let is_bare = node.is_some_and(|node| node.is_container() && node.span.len() > 2);
+        let is_comment = |id: NodeId| {
+            let node = document.node(id);
+            node.is_some_and(|node| node.kind == Kind::Comment)
+        };
+        is_bare && document.children(id).all(is_comment)
     };
     let is_bare = document
         .nodes()
@@ -147,10 +177,15 @@ fn done(
     pointer: &Pointer,
     action: Action<'_>,
 ) -> Option<String> {
+    let verb = match &action {
+        Action::Set(_) => "set",
+        Action::Insert(_) => "insert",
+        Action::Unset => "unset",
+    };
     match change(document, number, pointer, action) {
         Ok(text) => text.map(|text| text.to_string()),
         Err(defect @ (ChangeError::NotAsMeant | ChangeError::Edit(_))) => {
-            panic!("{defect}: {pointer} in {:?}", document.source())
+            panic!("{defect}: {verb} {pointer} in {:?}", document.source())
         }
         Err(_) => None,
     }

@@ -43,10 +43,10 @@ pub(in crate::format) fn remove(
     };
     layout.refuse_shared(id)?;
     if removal.parent.flow {
-        removal.from_flow(edits);
+        removal.out_of_flow(edits);
         Ok(())
     } else {
-        removal.from_block(edits)
+        removal.out_of_block(edits)
     }
 }
 
@@ -77,7 +77,7 @@ impl Removal<'_> {
         self.previous.is_none() && self.next.is_none()
     }
 
-    fn from_block(&self, edits: &mut Vec<Edit>) -> Result<(), CannotPlace> {
+    fn out_of_block(&self, edits: &mut Vec<Edit>) -> Result<(), CannotPlace> {
         let layout = self.layout;
         if layout.column(self.start) != layout.column(self.parent.span.start()) {
             let place = Span::new(self.start, self.node.span.end());

@@ -7,7 +7,7 @@ use crate::node::Kind;
 use crate::span::Span;
 
 impl Removal<'_> {
-    pub(super) fn from_flow(&self, edits: &mut Vec<Edit>) {
+    pub(super) fn out_of_flow(&self, edits: &mut Vec<Edit>) {
         let layout = self.layout;
         let end = self.node.span.end();
         let close = self.parent.span.end().saturating_sub(1);

@@ -11,9 +11,11 @@ use crate::edit::{Edit, splice};
 use crate::format::emit::CannotEmit;
 use crate::format::place::CannotPlace;
 use crate::format::yaml::emit::{Style, flow};
+use crate::format::yaml::quote::should_be_plain;
 use crate::format::yaml::{scan, value, write, write_value};
-use crate::node::{Kind, Node, NodeId};
+use crate::node::{Form, Kind, Node, NodeId};
 use crate::span::Span;
+use crate::value::Value;
 
 mod block;
 
@@ -95,10 +97,21 @@ impl Exchange<'_> {
         // A tag or a block of text does not give way to every value.
         let text = splice(source, &written).ok()?;
         let nodes = scan(&text).ok()?;
-        let is_read = nodes
-            .get(self.id)
-            .is_some_and(|node| value(&text, node).as_ref() == Ok(wanted));
-        (is_read && nodes.len() == self.layout.nodes.len()).then_some(written)
+        let is_good = nodes.get(self.id).is_some_and(|new| {
+            value(&text, new).as_ref() == Ok(wanted) && self.may_be_bare(new, wanted)
+        });
+        (is_good && nodes.len() == self.layout.nodes.len()).then_some(written)
+    }
+
+    /// Opening a sealed file brings back bare words that stood there bare. What is new stands so only if every reader
+    /// takes it for this string, and keeps the quotes that are there.
+    fn may_be_bare(&self, new: &Node, wanted: &Value<'_>) -> bool {
+        match wanted {
+            Value::Str(text) if new.form == Form::Plain => {
+                self.node.form == Form::Plain && should_be_plain(text.expose(), new.flow)
+            }
+            _ => true,
+        }
     }
 
     /// Between brackets.
@@ -153,5 +166,37 @@ impl Exchange<'_> {
             Some(tag) => Span::new(tag.end(), props.end()),
         };
         anchor.of(self.layout.source).trim_ascii()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace;
+    use crate::edit::splice;
+    use crate::format::testing::text;
+    use crate::format::yaml::scan;
+    use crate::node::Kind;
+
+    #[test]
+    fn no_string_becomes_a_word_that_some_reader_takes_for_something_else() {
+        for (before, wanted, after) in [
+            ("a: x\n", "yes", "a: \"yes\"\n"),
+            ("a: x # c\n", "1:20", "a: \"1:20\" # c\n"),
+            ("a: no\n", "off", "a: \"off\"\n"),
+            ("a: x\n", "y z", "a: y z\n"),
+            ("a: 'x'\n", "yes", "a: 'yes'\n"),
+            ("a: [x]\n", "yes", "a: [\"yes\"]\n"),
+            ("a: ['x']\n", "yes", "a: ['yes']\n"),
+            ("a: ['x']\n", "z", "a: ['z']\n"),
+        ] {
+            let nodes = scan(before).unwrap();
+            let id = nodes
+                .iter()
+                .position(|node| node.kind == Kind::Scalar)
+                .unwrap();
+            let mut edits = Vec::new();
+            replace(before, &nodes, id, &text(wanted), &mut edits).unwrap();
+            assert_eq!(*splice(before, &edits).unwrap(), after, "{before}");
+        }
     }
 }

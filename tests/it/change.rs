@@ -205,6 +205,12 @@ fn ini_is_changed_to_the_byte() {
     check(Format::Ini, 60);
 }
 
+/// What searches with random texts have found.
+#[test]
+fn odd_yaml_is_changed_to_the_byte() {
+    check_table(Format::Yaml, "yaml_odd.txt", 4);
+}
+
 #[test]
 fn toml_is_changed_to_the_byte() {
     check(Format::Toml, 30);

@@ -10,6 +10,7 @@ use crate::content::Content;
 use crate::edit::{Edit, splice};
 use crate::format::emit::CannotEmit;
 use crate::format::place::CannotPlace;
+use crate::format::yaml::chars::byte;
 use crate::format::yaml::emit::{Style, flow};
 use crate::format::yaml::quote::should_be_plain;
 use crate::format::yaml::{scan, value, write, write_value};
@@ -46,6 +47,9 @@ pub(in crate::format) fn replace(
         content,
     };
     exchange.refuse_merge()?;
+    if exchange.touches_comment() {
+        edits.push(Edit::new(Span::at(node.span.end()), " "));
+    }
     if let Some(written) = exchange.in_its_style() {
         edits.extend(written);
     } else if parent.flow {
@@ -68,6 +72,11 @@ impl Exchange<'_> {
     fn refused(&self, message: &str) -> CannotPlace {
         let place = Span::new(self.layout.start(self.id), self.node.span.end());
         CannotPlace::new(place, message).with_hint("use `sops-rs edit`")
+    }
+
+    /// Whether a comment stands directly behind a bracket or quote; behind anything else it would not be one.
+    fn touches_comment(&self) -> bool {
+        byte(self.layout.source.as_bytes(), self.node.span.end()) == b'#'
     }
 
     /// Behind `<<` only mappings may stand.
@@ -100,7 +109,18 @@ impl Exchange<'_> {
         let is_good = nodes.get(self.id).is_some_and(|new| {
             value(&text, new).as_ref() == Ok(wanted) && self.may_be_bare(new, wanted)
         });
-        (is_good && nodes.len() == self.layout.nodes.len()).then_some(written)
+        (is_good && self.is_beside_the_same(&text, &nodes)).then_some(written)
+    }
+
+    /// Whether there are the same nodes as before, and no comment has become longer: a line of a block can look like one.
+    fn is_beside_the_same(&self, text: &str, nodes: &[Node]) -> bool {
+        let old = self.layout.nodes;
+        let is_same = |(new, old): (&Node, &Node)| {
+            new.kind == old.kind
+                && (new.kind != Kind::Comment
+                    || new.inner.of(text) == old.inner.of(self.layout.source))
+        };
+        nodes.len() == old.len() && nodes.iter().zip(old).all(is_same)
     }
 
     /// Opening a sealed file brings back bare words that stood there bare. What is new stands so only if every reader

@@ -7,7 +7,7 @@ use crate::edit::Edit;
 use crate::format::place::CannotPlace;
 use crate::format::yaml::chars::{is_blank, line_end};
 use crate::format::yaml::emit::{flow, flow_key};
-use crate::node::NodeId;
+use crate::node::{Node, NodeId};
 use crate::secret::PlainWriter;
 use crate::span::Span;
 
@@ -60,10 +60,11 @@ impl Insertion<'_> {
 
     /// Behind the last entry, and behind the comment beside it if it has a line of its own.
     fn behind(&self, last: NodeId, text: &str, edits: &mut Vec<Edit>) {
-        let end = self.layout.end(last);
+        let (end, comma) = self.end(last);
         let mut written = PlainWriter::default();
         let Some(indent) = self.indent(self.layout.start(last)) else {
-            written.push_str(", ");
+            written.push_str(comma);
+            written.push_str(" ");
             written.push_str(text);
             edits.push(edit(end, written));
             return;
@@ -80,7 +81,7 @@ impl Insertion<'_> {
         let at = if line > close { end } else { line };
         let ends_with_comma = has_comma && at == line;
         if !ends_with_comma {
-            edits.push(Edit::new(Span::at(end), ","));
+            edits.push(Edit::new(Span::at(end), comma));
         }
         written.push_str(self.layout.style(self.id).newline);
         written.push_str(indent);
@@ -89,6 +90,21 @@ impl Insertion<'_> {
             written.push_str(",");
         }
         edits.push(edit(at, written));
+    }
+
+    /// The byte behind an entry, and the comma to put there. A `:` without a value needs a blank between the two.
+    fn end(&self, id: NodeId) -> (usize, &'static str) {
+        let is_empty = |node: &Node| node.span.is_empty() && node.props.is_empty();
+        let mark = match self.layout.node(id) {
+            Some(node) if is_empty(node) => self.layout.behind_mark(id),
+            _ => None,
+        };
+        let bytes = self.layout.source.as_bytes();
+        match mark {
+            Some(mark) if is_blank(bytes, mark) => (mark + 1, ","),
+            Some(mark) => (mark, " ,"),
+            None => (self.layout.end(id), ","),
+        }
     }
 
     /// Between brackets that hold nothing but blanks and comments.

@@ -146,7 +146,9 @@ impl Exchange<'_> {
             return !last.contains('\n');
         }
         let is_empty_line = break_len(bytes, at) > 0 || at > next && byte(bytes, at) == 0;
-        !(is_empty_line && last.ends_with("\n\n"))
+        // Blanks alone can be as far in as a block's text, and are then part of it.
+        let is_text = at > next && last.contains('\n');
+        !(is_empty_line && (is_text || last.ends_with("\n\n")))
     }
 }
 

@@ -275,6 +275,12 @@ impl<'a> Document<'a> {
         self
     }
 
+    /// Whether [`Self::with_meanings`] said what scalars stand for, so that it is not their text that tells.
+    #[must_use]
+    pub fn has_meanings(&self) -> bool {
+        !self.meant.is_empty()
+    }
+
     /// What a scalar stands for, if [`Self::with_meanings`] said so.
     #[must_use]
     pub fn meaning(&self, id: NodeId) -> Option<&Value<'static>> {

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use crate::edit::Edit;
 use crate::node::{Node, NodeId, ScanError};
+use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{NotOfType, Type, Value};
 use zeroize::Zeroizing;
@@ -188,6 +189,17 @@ pub fn opened(
     match format {
         Format::Toml => toml::opened(kind, bytes),
         _ => Value::parse(kind, bytes),
+    }
+}
+
+/// The text that stands in a file of this format for a typed value, if it is read back as text: every value of dotenv and
+/// INI, a time in JSON. `None` for a value whose type the text shows.
+#[must_use]
+pub fn as_text<'v>(format: Format, value: &'v Value<'_>) -> Option<Plain<'v>> {
+    match (format, value) {
+        (Format::Dotenv | Format::Ini, value) => lines::bare_text(value).ok(),
+        (Format::Json | Format::Binary, Value::Time(time)) => Some(Plain::from(time.as_str())),
+        _ => None,
     }
 }
 

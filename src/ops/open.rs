@@ -275,10 +275,13 @@ impl<'d, 's> Opener<'d, 's> {
             return Ok(());
         }
         if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
-            reuse.remember(
-                Mark::of(path.additional_data(), kind, &opened.canonical()),
-                &token,
-            );
+            let place = path.additional_data();
+            let mark = Mark::of(place, kind, &opened.canonical());
+            if let Some(text) = format::as_text(self.document.format(), &opened) {
+                let text = Mark::of(place, Type::Str, text.expose().as_bytes());
+                reuse.read_as(mark, text);
+            }
+            reuse.remember(mark, &token);
         }
         let (format, source) = (self.document.format(), self.document.source());
         let ends_text = self.last == Some(id);

@@ -34,6 +34,8 @@ pub struct Reuse {
     tokens: Vec<(Mark, Option<String>)>,
     /// Tokens of other files with the same data key, for leaves that this one does not have.
     others: Vec<(Mark, Option<String>)>,
+    /// What a typed value stands for in a text that does not show its type.
+    texts: HashMap<Mark, Mark>,
 }
 
 impl Reuse {
@@ -43,11 +45,28 @@ impl Reuse {
         self.tokens.push((mark, kept));
     }
 
+    /// Remembers that the text of what stands for `mark` is read back as `text`, since the format shows no such types.
+    pub fn read_as(&mut self, mark: Mark, text: Mark) {
+        self.texts.insert(mark, text);
+    }
+
+    /// For a file that is sealed again from its text and not from typed values: the text alone says what is unchanged.
+    #[must_use]
+    pub fn by_text(mut self) -> Self {
+        for (mark, _) in self.tokens.iter_mut().chain(&mut self.others) {
+            if let Some(text) = self.texts.get(mark) {
+                *mark = *text;
+            }
+        }
+        self
+    }
+
     /// Also knows the tokens of another file with the same data key; those of this one come first.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         self.others.extend(other.tokens);
         self.others.extend(other.others);
+        self.texts.extend(other.texts);
         self
     }
 
@@ -168,6 +187,25 @@ mod tests {
         assert_eq!(kept("ab", "aab").iter().flatten().count(), 2);
         assert_eq!(kept("", "a"), [None]);
         assert!(kept("a", "").is_empty());
+    }
+
+    #[test]
+    fn a_typed_token_is_kept_for_its_type_or_for_its_text() {
+        let cipher = Cipher::new(&DataKey::new(vec![1; 32])).unwrap();
+        let token = cipher.seal(b"True", Type::Bool, "a:", &[1; 32]);
+        let typed = Mark::of("a:", Type::Bool, b"True");
+        let text = Mark::of("a:", Type::Str, b"true");
+        let mut reuse = Reuse::default();
+        reuse.remember(typed, &Token::parse(&token).unwrap());
+        reuse.read_as(typed, text);
+        let take = |reuse: Reuse, mark| reuse.plan(vec![mark]).take(mark);
+        assert_eq!(take(reuse.clone(), typed), Some(token.clone()));
+        assert_eq!(take(reuse.clone(), text), None);
+        assert_eq!(take(reuse.clone().by_text(), text), Some(token.clone()));
+        assert_eq!(
+            take(Reuse::default().or(reuse).by_text(), text),
+            Some(token)
+        );
     }
 
     #[test]

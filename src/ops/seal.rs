@@ -49,7 +49,11 @@ pub fn seal_leaves(
     random: &mut dyn Random,
 ) -> Result<SealedLeaves, EncryptError> {
     let kept = match reuse {
-        Some(reuse) => Some(reuse.plan(marks(document, selection)?)),
+        Some(reuse) => {
+            let marks = marks(document, selection)?;
+            let typed = document.has_meanings();
+            Some(if typed { reuse } else { reuse.by_text() }.plan(marks))
+        }
         None => None,
     };
     let mut sealer = LeafSealer {
@@ -153,7 +157,6 @@ impl LeafSealer<'_, '_> {
             Some(meaning) => meaning.clone(),
             None => self.document.plaintext(node)?,
         };
-        self.mac.feed(&value, true);
         let Some(kind) = value.token_type().filter(|_| !value.is_empty()) else {
             let grows = |(last, written): &(NodeId, Value<'_>)| *last == id && !written.is_empty();
             if self.last.as_ref().is_some_and(grows) {
@@ -169,9 +172,20 @@ impl LeafSealer<'_, '_> {
             self.result.tokens_as_text.push(path.to_string());
         }
         let token = self.token(&value, kind, path);
+        let kept = self.kept_value(&token, kind, path);
+        self.mac.feed(kept.as_ref().unwrap_or(&value), true);
         self.put(node, token);
         self.result.sealed += 1;
         Ok(())
+    }
+
+    /// What `token` holds if it is of another type than `kind`: kept by a text that shows no types. The MAC is that of
+    /// what readers will find (spec 4.1), `True` where the text is `true`.
+    fn kept_value(&self, token: &str, kind: Type, path: &Path) -> Option<Value<'static>> {
+        let token = Token::parse(token)?;
+        let kept = token.kind().filter(|kept| *kept != kind)?;
+        let bytes = self.cipher.open(&token, path.additional_data()).ok()?;
+        format::opened(self.document.format(), kept, bytes).ok()
     }
 
     fn comment(&mut self, id: NodeId, path: &Path) -> Result<(), EncryptError> {

@@ -86,6 +86,36 @@ fn one_change_is_one_line_and_no_change_is_none() {
     }
 }
 
+/// Law 4 where the text of a file does not show the types of its tokens.
+#[test]
+fn typed_tokens_stay_in_files_that_know_text_only() {
+    let plain = "s:\n  i: 7\n  b: true\n  f: 1e+30\n  t: 2024-01-02\n  x: old\n";
+    let flat = plain.replace("s:\n", "").replace("  ", "");
+    for (format, name, plain, path) in [
+        ("ini", "a.ini", plain, "s.x"),
+        ("dotenv", "a.env", flat.as_str(), "x"),
+        ("json", "a.json", plain, "s.x"),
+    ] {
+        let world = world("");
+        world.write("plain.yaml", plain);
+        let convert = ["encrypt", "--output-type", format, "--output", name];
+        world.ok(convert.into_iter().chain(["plain.yaml"]));
+        let before = world.read(name);
+        for kind in ["int", "bool", "float", "time"] {
+            assert!(before.contains(&format!(",type:{kind}]")), "{before}");
+        }
+        world.ok(["set", name, path, "\"new\""]);
+        let lines = new_lines(&before, &world.read(name));
+        let seal = |line: &&String| !["lastmodified", "mac"].contains(&line.as_str());
+        assert_eq!(lines.iter().filter(seal).collect::<Vec<_>>(), ["x"]);
+        // The MAC is right, and a value that is changed is text.
+        world.ok(["decrypt", name]);
+        world.ok(["set", name, &path.replace('x', "b"), "\"false\""]);
+        assert!(!world.read(name).contains(",type:bool]"));
+        world.ok(["decrypt", name]);
+    }
+}
+
 /// The fixtures of SOPS: what it wrote keeps its tokens, and its own reader's rules hold.
 #[test]
 fn files_of_sops_are_changed_too() {

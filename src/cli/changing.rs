@@ -6,12 +6,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sops_rs::cipher::Token;
 use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::node::Kind;
 use sops_rs::ops::change::{Action, ChangeError, change};
 use sops_rs::ops::locate::{NotFound, Why, locate};
 use sops_rs::pointer::Pointer;
+use sops_rs::value::Value;
 use zeroize::Zeroizing;
 
 use super::args::IdentityArgs;
@@ -146,20 +148,24 @@ impl ChangeArgs {
         }))
     }
 
-    /// Whether a value stands at this place, and is no token.
+    /// Whether a value stands at this place or below it, and is no token.
     fn is_clear(&self, format: Format, sealed: &str, pointer: &Pointer) -> bool {
         let Ok(document) = Document::parse(format, sealed) else {
             return false;
         };
         let number = self.document.unwrap_or(1).saturating_sub(1);
         let found = document.roots().nth(number);
-        let found = found.and_then(|root| locate(&document, root, pointer).ok());
-        let node = found.and_then(|found| document.node(found.id));
-        node.is_some_and(|node| {
-            let value = document.value(node);
-            let is_filled = value.is_ok_and(|value| !value.is_empty());
-            let is_token = node.inner.of(sealed).starts_with("ENC[");
-            node.kind == Kind::Scalar && is_filled && !is_token
+        let Some(found) = found.and_then(|root| locate(&document, root, pointer).ok()) else {
+            return false;
+        };
+        let end = document.node(found.id).map_or(found.id, |node| node.end);
+        let mut below = (found.id..end).filter_map(|id| document.node(id));
+        below.any(|node| {
+            let is_token = |value: &Value<'_>| matches!(value, Value::Str(text) if Token::starts(text.expose()));
+            node.kind == Kind::Scalar
+                && document
+                    .value(node)
+                    .is_ok_and(|value| !value.is_empty() && !is_token(&value))
         })
     }
 }

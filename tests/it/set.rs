@@ -459,6 +459,14 @@ fn the_rules_hold_for_what_is_set() {
     assert_eq!(ran.stderr, "");
     assert!(!world.read("a.json").contains("hidden"));
 
+    let blocks = sealed("a.yaml", "cert: x\n");
+    let ran = blocks.run(["set", "a.yaml", "cert", "\"a\\nb\\n\""]);
+    assert_eq!(ran.stderr, "", "a token in a block is sealed, too");
+    let ran = blocks.run(["set", "a.yaml", "new", "{\"x_unencrypted\": [1], \"y\": 2}"]);
+    assert!(ran.stderr.contains("`new` is in clear"), "{}", ran.stderr);
+    let ran = blocks.run(["set", "a.yaml", "more", "{\"x\": [1], \"y\": {}}"]);
+    assert_eq!(ran.stderr, "");
+
     let regex = self::world("    encrypted_regex: ^secret\n");
     regex.write("a.env", "secret=1\n");
     regex.ok(["encrypt", "--in-place", "a.env"]);

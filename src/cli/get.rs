@@ -61,8 +61,8 @@ pub(crate) struct Get {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pointer: Pointer,
-    /// The number of the document, counted from 0.
-    number: usize,
+    /// The number of the document, counted from 0; `None` is the first, or the whole file for an empty path.
+    number: Option<usize>,
     output: Option<OutputFormat>,
 }
 
@@ -78,7 +78,10 @@ impl Wanted {
     ) -> Result<Self, Failure> {
         Ok(Self {
             pointer: pointing::parse(path, Exit::NoSuchPath)?,
-            number: pointing::number(document, Exit::NoSuchPath)?,
+            number: match document {
+                Some(_) => Some(pointing::number(document, Exit::NoSuchPath)?),
+                None => None,
+            },
             output,
         })
     }
@@ -93,7 +96,7 @@ impl Wanted {
         plaintext: Zeroizing<Vec<u8>>,
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let name = &source.name;
-        if self.pointer.is_root() && self.output.is_none() {
+        if self.pointer.is_root() && self.number.is_none() && self.output.is_none() {
             return Ok(plaintext);
         }
         if source.format == Format::Binary {
@@ -111,7 +114,7 @@ impl Wanted {
             .map_err(|error| Failure::new(Exit::CannotOpen, error.message))?;
         let wrong =
             |error: ChangeError| pointing::failure(name, &self.pointer, &error, Exit::NoSuchPath);
-        let content = extract(&document, self.number, &self.pointer).map_err(wrong)?;
+        let content = extract(&document, self.number.unwrap_or(0), &self.pointer).map_err(wrong)?;
         let output = self.output.unwrap_or(OutputFormat::File(source.format));
         spell(&content, output).map_err(|error| {
             let place = pointing::place(&self.pointer);

@@ -575,6 +575,12 @@ fn files_of_several_documents() {
     assert_eq!(world.ok(["get", "a.yaml", "a"]), b"1st");
     assert_eq!(world.ok(["get", "a.yaml", "--document", "2", "a"]), b"2nd");
     assert_eq!(world.ok(["get", "a.yaml", "--document", "2", "b"]), b"1\n");
+    assert_eq!(
+        world.ok(["get", "a.yaml", "--document", "1", ""]),
+        b"a: 1st\n",
+        "an empty path is all of the document that was named"
+    );
+    world.fails(91, ["get", "a.yaml", "--document", "3", ""]);
     let message = world.fails(91, ["get", "a.yaml", "--document", "3", "a"]);
     assert!(message.contains("it has 2"), "{message}");
     let extract = [

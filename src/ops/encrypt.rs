@@ -166,7 +166,8 @@ pub fn reencrypt(
         decrypted,
     } = previous;
     // A token may stand in quotes that its value came out of: sealing would not put them back.
-    if document.source() == *decrypted.text {
+    // Where values have types that their text does not show, the tokens tell.
+    if !document.has_meanings() && document.source() == *decrypted.text {
         return Ok(None);
     }
     let expanded = prepare(&document, sealer)?;

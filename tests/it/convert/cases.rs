@@ -253,6 +253,11 @@ fn unchanged_values_keep_their_tokens() {
         .collect();
     assert_eq!(names, ["B", "sops_mac"]);
     spec_reader::accept("f.env", &second, Format::Dotenv, &keys("alice"));
+    // Another type is another value, though the text of the file does not show it.
+    world.write("f.yaml", "# top\nA: \"5\"\nB: y\nC: true\n");
+    world.ok(seal);
+    assert!(second.contains(",type:int]"), "{second}");
+    assert!(!world.read("f.env").contains(",type:int]"));
 }
 
 #[test]

@@ -594,6 +594,15 @@ fn files_of_several_documents() {
     assert_eq!(world.ok(extract), b"2nd");
 }
 
+/// A list behind `<<` holds mappings only: that is said, and is no defect of the program.
+#[test]
+fn an_item_of_a_merge_stays_a_mapping() {
+    let world = sealed("a.yaml", "x:\n  <<: [{a: 1}]\n");
+    let message = world.fails(4, ["set", "a.yaml", "x[\"<<\"][0]", "5"]);
+    assert!(message.contains("merges a mapping"), "{message}");
+    world.ok(["set", "a.yaml", "x[\"<<\"][0]", "{\"b\": 2}"]);
+}
+
 /// What stands behind an alias stands at its anchor, too.
 #[test]
 fn aliases_are_read_and_not_written_through() {

@@ -85,7 +85,10 @@ impl Exchange<'_> {
         let is_mapping = |content: &Content<'_>| matches!(content, Content::Map(_));
         let can_merge = is_mapping(self.content)
             || matches!(self.content, Content::List(_)) && self.content.items().all(is_mapping);
-        if key == Some("<<") && !can_merge {
+        let list = self.parent.key.map(|key| key.of(self.layout.source));
+        let is_merged_item = list == Some("<<") && self.parent.kind == Kind::Sequence;
+        let is_bad_item = is_merged_item && !is_mapping(self.content);
+        if key == Some("<<") && !can_merge || is_bad_item {
             return Err(self.refused("`<<` merges a mapping or a list of mappings only"));
         }
         Ok(())

@@ -47,6 +47,14 @@ impl<'a> Insertion<'a> {
             return Err(CannotPlace::new(container.span, message)
                 .with_hint("write the content out in place of the alias first"));
         }
+        let is_merged = container.kind == Kind::Sequence
+            && container
+                .key
+                .is_some_and(|key| key.of(layout.source) == "<<");
+        if is_merged && !matches!(content, Content::Map(_)) {
+            let message = "`<<` merges a mapping or a list of mappings only";
+            return Err(CannotPlace::new(container.span, message).with_hint("use `sops-rs edit`"));
+        }
         Ok(Self {
             layout,
             id,

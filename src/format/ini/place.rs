@@ -47,6 +47,11 @@ pub(in crate::format) fn insert(
         pieces.line(&text, &text.layout(parent), name, content, Span::at(at))?;
         at
     };
+    if at == source.len() && text.is_continued() {
+        let message = "the text ends with `\\`, which joins the next line to the last";
+        return Err(CannotPlace::new(Span::at(at), message)
+            .with_hint("take the `\\` out, or put the value in quotes"));
+    }
     edits.push(insert_lines(source, at, text.line_break(), &pieces.all()));
     Ok(())
 }
@@ -132,6 +137,12 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// Whether the last line, which no line break ends, is one that goes on in the next.
+    fn is_continued(&self) -> bool {
+        let line = self.source.rsplit('\n').next().unwrap_or_default().trim();
+        line.ends_with('\\') && !line.starts_with([';', '#'])
+    }
+
     fn line_break(&self) -> &'static str {
         line_break(self.source)
     }

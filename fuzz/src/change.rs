@@ -166,9 +166,7 @@ fn is_exception(document: &Document<'_>, longer: &Document<'_>) -> bool {
             let is_bare = |node: &Node| node.parent.is_none() && node.span.is_empty();
             document.nodes().iter().any(is_bare) || (0..document.nodes().len()).any(is_empty)
         }
-        // A lone CR at the end is one half of a line break as soon as something follows.
-        Format::Ini => source.is_empty() || source.ends_with('\r'),
-        Format::Binary => source.is_empty(),
+        Format::Ini | Format::Binary => source.is_empty(),
     }
 }
 

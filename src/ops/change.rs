@@ -14,10 +14,13 @@ use crate::format::{self, Format};
 use crate::node::{Kind, NodeId, ScanError};
 use crate::ops::locate::{Located, NotFound, Why, locate};
 use crate::pointer::{Pointer, Step};
-use crate::span::Position;
+use crate::span::{Position, Span};
 
 pub mod json;
 mod meant;
+
+/// At the begin of a text it tells the encoding and is no part of what the text says.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What shall become of a place.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,10 +140,15 @@ pub fn change(
     }
     let text = splice(source, &edits)?;
     if meant::is_as_meant(document, &placing, &text)? {
-        Ok(Some(text))
-    } else {
-        Err(ChangeError::NotAsMeant)
+        return Ok(Some(text));
     }
+    if text.starts_with(BYTE_ORDER_MARK) && !source.starts_with(BYTE_ORDER_MARK) {
+        let message = "what would then come first begins with U+FEFF, which no reader keeps there";
+        return Err(CannotPlace::new(Span::at(0), message)
+            .with_hint("take that character out first")
+            .into());
+    }
+    Err(ChangeError::NotAsMeant)
 }
 
 /// The root of the document number `number`, counted from 0.

@@ -52,6 +52,11 @@ pub(in crate::format) fn insert(
         return Err(CannotPlace::new(Span::at(at), message)
             .with_hint("take the `\\` out, or put the value in quotes"));
     }
+    if at == source.len() && source.ends_with('\r') {
+        let message = "the text ends with half a line break, a carriage return alone";
+        return Err(CannotPlace::new(Span::at(at), message)
+            .with_hint("end the last line of the file with a line break"));
+    }
     edits.push(insert_lines(source, at, text.line_break(), &pieces.all()));
     Ok(())
 }

@@ -259,9 +259,7 @@ fn removed<'c>(document: &Document<'_>, id: NodeId) -> Option<Placing<'c>> {
 fn is_unwritten(document: &Document<'_>, id: NodeId) -> bool {
     let is_ini = document.format() == Format::Ini;
     let node = document.node(id).filter(|_| is_ini);
-    node.is_some_and(|node| {
-        node.kind == Kind::Mapping && node.key.is_some_and(crate::span::Span::is_empty)
-    })
+    node.is_some_and(|node| node.kind == Kind::Mapping && node.key.is_some_and(Span::is_empty))
 }
 
 fn is_list(document: &Document<'_>, id: NodeId) -> bool {

@@ -142,9 +142,10 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Whether the last line, which no line break ends, is one that goes on in the next.
+    /// Whether the last line is one that goes on in the next.
     fn is_continued(&self) -> bool {
-        let line = self.source.rsplit('\n').next().unwrap_or_default().trim();
+        let text = self.source.strip_suffix('\n').unwrap_or(self.source);
+        let line = text.rsplit('\n').next().unwrap_or_default().trim();
         line.ends_with('\\') && !line.starts_with([';', '#'])
     }
 

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::edit::Edit;
-use crate::node::{Node, NodeId, ScanError};
+use crate::node::{Form, Node, NodeId, ScanError};
 use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{NotOfType, Type, Value};
@@ -246,6 +246,34 @@ pub fn write_value(
         Format::Toml => edits.push(toml::write_value(source, node, value)?),
     }
     Ok(())
+}
+
+/// How the token at `node` is quoted, if `edits`, which [`write_value`] made of it, do not keep that: SOPS writes every token
+/// of YAML without quotes, whatever its value needs.
+#[must_use]
+pub fn requoted(format: Format, node: &Node, edits: &[Edit]) -> Option<Form> {
+    match format {
+        Format::Yaml => yaml::requoted(node, edits),
+        // Quotes stay, or say what the type is.
+        Format::Json | Format::Binary | Format::Dotenv | Format::Ini | Format::Toml => None,
+    }
+}
+
+/// The edit that puts `token` in place of a scalar with this `value`, in the quotes `form` and on one line. `None` unless such a
+/// token opens to the very bytes that stand there now.
+#[must_use]
+pub fn write_token_as(
+    format: Format,
+    source: &str,
+    node: &Node,
+    value: &Value<'_>,
+    form: Form,
+    token: &str,
+) -> Option<Edit> {
+    match format {
+        Format::Yaml => yaml::write_token_as(source, node, value, form, token),
+        Format::Json | Format::Binary | Format::Dotenv | Format::Ini | Format::Toml => None,
+    }
 }
 
 /// The edit that turns a list item which is a comment token (spec 3.6: SOPS writes comments in lists so) back into a

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::{CannotWrite, Detached};
 use crate::edit::Edit;
-use crate::node::{Kind, Node, NodeId, ScanError};
+use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::secret::Plain;
 use crate::tree::Tree;
 use crate::value::{self, Value};
@@ -21,6 +21,7 @@ mod key;
 mod metadata;
 pub(super) mod place;
 mod quote;
+mod requote;
 mod resolve;
 mod scalar;
 mod scan;
@@ -56,7 +57,7 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanError> {
         return Ok(Value::Str(node.inner.of(source).into()));
     }
     let text = scalar::decode(source, node.form, node.span, node.inner, node.key);
-    let plain = node.form == crate::node::Form::Plain;
+    let plain = node.form == Form::Plain;
     let text = match text {
         Cow::Borrowed(text) => Plain::Borrowed(text),
         Cow::Owned(text) => Plain::owned(text),
@@ -113,6 +114,24 @@ pub fn write_value(
 #[must_use]
 pub fn write_item_comment(source: &str, _nodes: &[Node], node: &Node, text: &str) -> Edit {
     write::item_comment(source, node, text)
+}
+
+/// How the token at `node` is quoted, if `edits`, which [`write_value`] made of it, give its value other quotes or a block.
+#[must_use]
+pub fn requoted(node: &Node, edits: &[Edit]) -> Option<Form> {
+    requote::changed(node, edits)
+}
+
+/// The edit that puts `token` in place of a scalar in the quotes `form`, if it opens to the bytes that stand there.
+#[must_use]
+pub fn write_token_as(
+    source: &str,
+    node: &Node,
+    value: &Value<'_>,
+    form: Form,
+    token: &str,
+) -> Option<Edit> {
+    requote::token(source, node, value, form, token)
 }
 
 /// The comments that readers may count for different entries, in order (spec 7.2.4).

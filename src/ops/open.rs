@@ -254,6 +254,10 @@ impl<'d, 's> Opener<'d, 's> {
             if self.seal_anew(node, &token, &bytes, kind, path.additional_data()) {
                 return Ok(());
             }
+            let mark = Mark::of(path.additional_data(), kind, &bytes);
+            if let Some(reuse) = &mut self.reuse {
+                reuse.remember(mark, &token, None);
+            }
             return self.item_comment(id, node, from_bytes(bytes));
         }
         let opened = format::opened(self.document.format(), kind, bytes)
@@ -274,24 +278,31 @@ impl<'d, 's> Opener<'d, 's> {
             values.insert(id, Leaf::Value(format::toml::meaning(opened)));
             return Ok(());
         }
-        if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
-            let place = path.additional_data();
-            let mark = Mark::of(place, kind, &opened.canonical());
-            if let Some(text) = format::as_text(self.document.format(), &opened) {
-                let text = Mark::of(place, Type::Str, text.expose().as_bytes());
-                reuse.read_as(mark, text);
-            }
-            reuse.remember(mark, &token);
-        }
         let (format, source) = (self.document.format(), self.document.source());
         let ends_text = self.last == Some(id);
+        let before = self.edits.len();
         format::write_value(format, source, node, &opened, ends_text, &mut self.edits).map_err(
             |error| DecryptError::CannotWrite {
                 span: node.span,
                 path: path.to_string(),
                 error,
             },
-        )
+        )?;
+        if let (Some(kind), Some(reuse)) = (opened.token_type(), &mut self.reuse) {
+            let place = path.additional_data();
+            let mark = Mark::of(place, kind, &opened.canonical());
+            if let Some(text) = format::as_text(format, &opened) {
+                let text = Mark::of(place, Type::Str, text.expose().as_bytes());
+                reuse.read_as(mark, text);
+            }
+            let edits = self.edits.get(before..).unwrap_or_default();
+            let stood = format::requoted(format, node, edits);
+            if let Some(stood) = stood {
+                reuse.stood_at(place, stood);
+            }
+            reuse.remember(mark, &token, stood);
+        }
+        Ok(())
     }
 
     fn item_comment(
@@ -370,7 +381,8 @@ impl<'d, 's> Opener<'d, 's> {
         match format::write_value(format, source, node, &opened, ends_text, &mut self.edits) {
             Ok(()) => {
                 if let Some(reuse) = &mut self.reuse {
-                    reuse.remember(Mark::of(&place, Type::Comment, &opened.canonical()), &token);
+                    let mark = Mark::of(&place, Type::Comment, &opened.canonical());
+                    reuse.remember(mark, &token, None);
                 }
             }
             Err(_) => self.warnings.push(Warning::CommentNotText(node.span)),

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::cipher::Token;
+use crate::node::Form;
 use crate::value::Type;
 
 /// What a token stands for: a digest of the place, the type and the value.
@@ -27,22 +28,49 @@ impl Mark {
     }
 }
 
+/// A token that can be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its text.
+    pub token: String,
+    /// How it was quoted, if the opened text does not show that.
+    pub stood: Option<Form>,
+}
+
 /// The tokens of one sealed file by what they stand for, in the order in which they stand there.
 #[derive(Clone, Default)]
 pub struct Reuse {
     /// No token for those that SOPS could not write again (another IV length): they are sealed anew.
-    tokens: Vec<(Mark, Option<String>)>,
+    tokens: Vec<(Mark, Option<Kept>)>,
     /// Tokens of other files with the same data key, for leaves that this one does not have.
-    others: Vec<(Mark, Option<String>)>,
+    others: Vec<(Mark, Option<Kept>)>,
     /// What a typed value stands for in a text that does not show its type.
     texts: HashMap<Mark, Mark>,
+    /// How tokens were quoted at a place, if the opened text does not show that: for a new value there.
+    places: Vec<(String, Form)>,
 }
 
 impl Reuse {
-    /// Remembers `token`, the next one of the file, which stands for `mark`.
-    pub fn remember(&mut self, mark: Mark, token: &Token<'_>) {
-        let kept = token.has_standard_iv().then(|| token.text().to_owned());
+    /// Remembers `token`, the next one of the file, which stands for `mark`. `stood` says in which quotes, if the opened
+    /// text does not.
+    pub fn remember(&mut self, mark: Mark, token: &Token<'_>, stood: Option<Form>) {
+        let kept = token.has_standard_iv().then(|| Kept {
+            token: token.text().to_owned(),
+            stood,
+        });
         self.tokens.push((mark, kept));
+    }
+
+    /// Remembers how the token at the place `additional_data` names was quoted.
+    pub fn stood_at(&mut self, additional_data: &str, stood: Form) {
+        // Items of a list are at one place, and mostly stand alike.
+        if self
+            .places
+            .last()
+            .is_none_or(|(last, _)| last != additional_data)
+        {
+            self.places.push((additional_data.to_owned(), stood));
+        }
     }
 
     /// Remembers that the text of what stands for `mark` is read back as `text`, since the format shows no such types.
@@ -67,6 +95,7 @@ impl Reuse {
         self.others.extend(other.tokens);
         self.others.extend(other.others);
         self.texts.extend(other.texts);
+        self.places.extend(other.places);
         self
     }
 
@@ -76,7 +105,7 @@ impl Reuse {
     /// keeps its own token; between the two, equal items get theirs in order.
     #[must_use]
     pub fn plan(self, mut marks: Vec<Mark>) -> Plan {
-        let same = |((old, _), new): &(&(Mark, Option<String>), &Mark)| old == *new;
+        let same = |((old, _), new): &(&(Mark, Option<Kept>), &Mark)| old == *new;
         let mut planned = self.tokens;
         let before = planned.iter().zip(&marks).take_while(same).count();
         let mut old = planned.split_off(before);
@@ -85,7 +114,7 @@ impl Reuse {
         let behind = ends.take_while(same).count();
         let unchanged = old.split_off(old.len().saturating_sub(behind));
         new.truncate(new.len().saturating_sub(behind));
-        let mut between: HashMap<Mark, VecDeque<Option<String>>> = HashMap::new();
+        let mut between: HashMap<Mark, VecDeque<Option<Kept>>> = HashMap::new();
         for (mark, token) in old {
             between.entry(mark).or_default().push_back(token);
         }
@@ -94,7 +123,7 @@ impl Reuse {
             (mark, token.flatten())
         }));
         planned.extend(unchanged);
-        let mut others: HashMap<Mark, VecDeque<String>> = HashMap::new();
+        let mut others: HashMap<Mark, VecDeque<Kept>> = HashMap::new();
         for (mark, token) in self.others {
             others.entry(mark).or_default().extend(token);
         }
@@ -104,6 +133,8 @@ impl Reuse {
         }
         Plan {
             planned: planned.into(),
+            // The first of several at one place counts.
+            places: self.places.into_iter().rev().collect(),
         }
     }
 }
@@ -117,14 +148,21 @@ impl std::fmt::Debug for Reuse {
 /// The tokens of a file that is sealed again, in the order in which they are asked for.
 #[derive(Debug, Default)]
 pub struct Plan {
-    planned: VecDeque<(Mark, Option<String>)>,
+    planned: VecDeque<(Mark, Option<Kept>)>,
+    places: HashMap<String, Form>,
 }
 
 impl Plan {
     /// The token that the next leaf keeps, if it had one. `mark` must be the next one of those that were planned.
-    pub fn take(&mut self, mark: Mark) -> Option<String> {
+    pub fn take(&mut self, mark: Mark) -> Option<Kept> {
         let (planned, token) = self.planned.pop_front()?;
         token.filter(|_| planned == mark)
+    }
+
+    /// How a token was quoted at the place `additional_data` names, if the opened text does not show that.
+    #[must_use]
+    pub fn stood_at(&self, additional_data: &str) -> Option<Form> {
+        self.places.get(additional_data).copied()
     }
 }
 
@@ -149,11 +187,11 @@ mod tests {
         let mut tokens = Vec::new();
         for (number, item) in (0u8..).zip(before.chars()) {
             let token = cipher.seal(b"x", Type::Str, "a:", &[number; 32]);
-            reuse.remember(mark(item), &Token::parse(&token).unwrap());
+            reuse.remember(mark(item), &Token::parse(&token).unwrap(), None);
             tokens.push(token);
         }
         let mut plan = reuse.plan(after.chars().map(mark).collect());
-        let mut take = |item| plan.take(mark(item));
+        let mut take = |item| plan.take(mark(item)).map(|kept| kept.token);
         let position = |token: String| {
             (0u8..)
                 .zip(&tokens)
@@ -196,9 +234,12 @@ mod tests {
         let typed = Mark::of("a:", Type::Bool, b"True");
         let text = Mark::of("a:", Type::Str, b"true");
         let mut reuse = Reuse::default();
-        reuse.remember(typed, &Token::parse(&token).unwrap());
+        reuse.remember(typed, &Token::parse(&token).unwrap(), None);
         reuse.read_as(typed, text);
-        let take = |reuse: Reuse, mark| reuse.plan(vec![mark]).take(mark);
+        let take = |reuse: Reuse, mark| {
+            let kept = reuse.plan(vec![mark]).take(mark);
+            kept.map(|kept| kept.token)
+        };
         assert_eq!(take(reuse.clone(), typed), Some(token.clone()));
         assert_eq!(take(reuse.clone(), text), None);
         assert_eq!(take(reuse.clone().by_text(), text), Some(token.clone()));
@@ -211,7 +252,7 @@ mod tests {
     #[test]
     fn a_token_that_sops_cannot_write_is_sealed_anew() {
         let mut reuse = Reuse::default();
-        reuse.remember(mark('a'), &Token::parse(SHORT_IV).unwrap());
+        reuse.remember(mark('a'), &Token::parse(SHORT_IV).unwrap(), None);
         assert_eq!(reuse.plan(vec![mark('a')]).take(mark('a')), None);
     }
 
@@ -224,7 +265,7 @@ mod tests {
                 .unwrap()
                 .seal(b"x", Type::Str, "a:", &[1; 32]);
         let mut reuse = Reuse::default();
-        reuse.remember(mark('a'), &Token::parse(&token).unwrap());
+        reuse.remember(mark('a'), &Token::parse(&token).unwrap(), None);
         let mut plan = reuse.plan(vec![mark('a')]);
         assert_eq!(plan.take(mark('b')), None);
     }

@@ -11,7 +11,7 @@ use crate::mac::Mac;
 use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::ops::encrypt::EncryptError;
 use crate::ops::open::text_of;
-use crate::ops::reuse::{Mark, Plan, Reuse};
+use crate::ops::reuse::{Kept, Mark, Plan, Reuse};
 use crate::random::Random;
 use crate::selection::{Rule, Selection, Tracker};
 use crate::value::{Type, Value};
@@ -171,10 +171,16 @@ impl LeafSealer<'_, '_> {
         if is_token(&value) {
             self.result.tokens_as_text.push(path.to_string());
         }
-        let token = self.token(&value, kind, path);
+        let Kept { token, stood } = self.token(&value, kind, path);
         let kept = self.kept_value(&token, kind, path);
         self.mac.feed(kept.as_ref().unwrap_or(&value), true);
-        self.put(node, token);
+        let (format, source) = (self.document.format(), self.document.source());
+        let edit = stood
+            .and_then(|form| format::write_token_as(format, source, node, &value, form, &token));
+        match edit {
+            Some(edit) => self.result.edits.push(edit),
+            None => self.put(node, token),
+        }
         self.result.sealed += 1;
         Ok(())
     }
@@ -199,7 +205,7 @@ impl LeafSealer<'_, '_> {
         if !format::holds_token(self.document.format(), self.document.source(), node) {
             return Err(EncryptError::HeaderComment(node.span));
         }
-        let token = self.token(&text, Type::Comment, path);
+        let Kept { token, .. } = self.token(&text, Type::Comment, path);
         let clears = |token: &str| match self.selection.rule() {
             Rule::UnencryptedCommentRegex(pattern) => pattern.is_match(token),
             _ => false,
@@ -212,18 +218,21 @@ impl LeafSealer<'_, '_> {
     }
 
     /// The token that is kept for this leaf, or a fresh one.
-    fn token(&mut self, value: &Value<'_>, kind: Type, path: &Path) -> String {
+    fn token(&mut self, value: &Value<'_>, kind: Type, path: &Path) -> Kept {
         let plaintext = value.canonical();
         let additional_data = path.additional_data();
-        if let Some(kept) = &mut self.kept
-            && let Some(token) = kept.take(Mark::of(additional_data, kind, &plaintext))
-        {
-            return token;
+        let mut stood = None;
+        if let Some(plan) = &mut self.kept {
+            if let Some(kept) = plan.take(Mark::of(additional_data, kind, &plaintext)) {
+                return kept;
+            }
+            stood = plan.stood_at(additional_data);
         }
         self.result.fresh += 1;
         let mut iv = [0u8; IV_LEN];
         self.random.fill(&mut iv);
-        self.cipher.seal(&plaintext, kind, additional_data, &iv)
+        let token = self.cipher.seal(&plaintext, kind, additional_data, &iv);
+        Kept { token, stood }
     }
 
     fn put(&mut self, node: &Node, token: String) {

@@ -6,6 +6,7 @@ mod documents;
 mod hostile;
 mod merging;
 mod moving;
+mod quoting;
 mod toml;
 mod words;
 

@@ -61,6 +61,8 @@ mod safety;
 #[cfg(test)]
 mod set;
 #[cfg(test)]
+mod small_diffs;
+#[cfg(test)]
 mod spec_reader;
 #[cfg(test)]
 mod support;

@@ -36,6 +36,8 @@ pub(super) struct Style {
     pub(super) step: usize,
     /// The same for the dashes of a list, which may stand in the column of the key.
     pub(super) dashes: usize,
+    /// How many blanks stand behind a dash, at least 1.
+    pub(super) gap: usize,
     /// How strings are quoted.
     pub(super) values: Quotes,
     /// How keys are.
@@ -58,6 +60,7 @@ impl Style {
         newline: "\n",
         step: 2,
         dashes: 2,
+        gap: 1,
         values: Quotes::WhereNeeded,
         keys: Quotes::WhereNeeded,
         literals: true,
@@ -276,7 +279,7 @@ impl<'s> Writer<'s> {
                 self.end_line(beside)?;
                 self.items(parts, column + style.dashes, false, depth + 1)
             }
-            flat => self.flat(flat, column, beside),
+            flat => self.flat(flat, column, 1, beside),
         }
     }
 
@@ -289,13 +292,14 @@ impl<'s> Writer<'s> {
         depth: usize,
     ) -> Written {
         check_depth(depth)?;
-        let inside = column + 2;
+        let gap = self.style.gap;
+        let inside = column + 1 + gap;
         let begun = beside.is_none() && !begins_with_comment(content);
         if is_empty(content) {
-            return self.flat(content, column, beside);
+            return self.flat(content, column, gap, beside);
         }
         if begun {
-            self.text.push_str(" ");
+            self.text.repeat(" ", gap);
         } else {
             self.end_line(beside)?;
         }
@@ -306,14 +310,15 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// A value or an empty list or mapping, behind a key or dash in `column`.
+    /// A value or an empty list or mapping, behind a key or dash in `column` and so many blanks.
     fn flat(
         &mut self,
         content: &Content<'_>,
         column: usize,
+        gap: usize,
         beside: Option<&Comment<'_>>,
     ) -> Written {
-        self.text.push_str(" ");
+        self.text.repeat(" ", gap);
         if let Content::Scalar(Value::Str(text)) = content
             && let Some(literal) = Literal::of(text.expose()).filter(|_| self.style.literals)
         {

@@ -189,6 +189,7 @@ impl<'a> Layout<'a> {
             newline: newline(self.source),
             step,
             dashes: dashes.unwrap_or(step),
+            gap: self.gap(id),
             values: self.quotes(id, |node| self.value_quotes(node)),
             keys: self.quotes(id, |node| self.key_quotes(node)),
             literals: true,
@@ -216,19 +217,34 @@ impl<'a> Layout<'a> {
 
     /// The quotes that all children of a container have that have any, else all that stand anywhere in it.
     fn quotes(self, id: NodeId, of: impl Fn(&Node) -> Option<Quotes>) -> Quotes {
-        let agreed = |nodes: &mut dyn Iterator<Item = NodeId>| {
-            let mut found = nodes.filter_map(|id| of(self.node(id)?));
-            let first = found.next()?;
-            Some(if found.all(|other| other == first) {
-                first
-            } else {
-                Quotes::WhereNeeded
-            })
-        };
+        let of = |id: NodeId| of(self.node(id)?);
         let end = self.node(id).map_or(id, |node| node.end);
-        agreed(&mut self.items(id))
-            .or_else(|| agreed(&mut (id + 1..end)))
+        agreed(self.items(id).filter_map(of), Quotes::WhereNeeded)
+            .or_else(|| agreed((id + 1..end).filter_map(of), Quotes::WhereNeeded))
             .unwrap_or(Quotes::WhereNeeded)
+    }
+
+    /// How many blanks all dashes of a list have behind them that have anything on their line; else those in it; else those
+    /// of the text.
+    fn gap(self, id: NodeId) -> usize {
+        let of = |id: NodeId| self.gap_behind(self.node(id)?);
+        let end = self.node(id).map_or(id, |node| node.end);
+        let plain = Style::PLAIN.gap;
+        agreed(self.items(id).filter_map(of), plain)
+            .or_else(|| agreed((id + 1..end).filter_map(of), plain))
+            .or_else(|| agreed((0..self.nodes.len()).filter_map(of), plain))
+            .unwrap_or(plain)
+    }
+
+    /// The blanks between the dash of an item and what stands on its line.
+    fn gap_behind(self, node: &Node) -> Option<usize> {
+        let dash = node.key?;
+        let is_dash = self.node(node.parent?)?.kind == Kind::Sequence;
+        let behind = self.source.get(dash.end()..)?;
+        let blanks = behind.len() - behind.trim_start_matches(' ').len();
+        let next = behind.as_bytes().get(blanks)?;
+        let is_there = !matches!(next, b'\t' | b'\r' | b'\n' | b'#');
+        (is_dash && blanks > 0 && is_there).then_some(blanks)
     }
 
     /// How a string is quoted; `None` for what is no string on one line.
@@ -254,6 +270,16 @@ impl<'a> Layout<'a> {
             _ => Quotes::WhereNeeded,
         })
     }
+}
+
+/// What all of these are, `else_` if they differ; `None` if there are none.
+fn agreed<T: PartialEq>(mut found: impl Iterator<Item = T>, else_: T) -> Option<T> {
+    let first = found.next()?;
+    Some(if found.all(|other| other == first) {
+        first
+    } else {
+        else_
+    })
 }
 
 /// The byte before the line break that ends at `at`, within the line above.

@@ -57,12 +57,11 @@ impl Exchange<'_> {
         let start = self.node.span.start();
         let blanks = self.layout.between(old.head.start(), start);
         let is_blank = !blanks.is_empty() && blanks.trim_matches([' ', '\t']).is_empty();
-        match head.strip_prefix(' ') {
-            Some(bare) if is_blank && is_flat && start <= old.head.end() => {
-                Edit::new(Span::new(start, old.head.end()), bare)
-            }
-            _ => Edit::new(old.head, head),
+        let bare = head.trim_start_matches(' ');
+        if is_blank && is_flat && start <= old.head.end() && bare != head {
+            return Edit::new(Span::new(start, old.head.end()), bare);
         }
+        Edit::new(old.head, head)
     }
 
     /// What stands behind byte `from`, which is behind the mark, anchor and tag.

@@ -574,6 +574,25 @@ fn start_waiting(world: &World, typed: &str) -> Child {
     child
 }
 
+/// Whether no signal is on its way to a program, and every thread of it waits (proc(5), `status`).
+fn is_idle(child: &Child) -> bool {
+    let tasks = format!("/proc/{}/task", child.id());
+    let waits = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("a thread").path().join("status");
+        let status = std::fs::read_to_string(path).expect("a status");
+        let field = |name: &str| {
+            let mut lines = status.lines();
+            lines
+                .find_map(|line| line.strip_prefix(name))
+                .expect("it")
+                .trim()
+        };
+        let nothing = |mask: &str| mask.bytes().all(|digit| digit == b'0');
+        field("State:").starts_with('S') && nothing(field("SigPnd:")) && nothing(field("ShdPnd:"))
+    };
+    std::fs::read_dir(tasks).expect("threads").all(waits)
+}
+
 #[test]
 fn a_signal_while_the_editor_runs_leaves_no_plaintext() {
     for (signal, number) in [(Signal::TERM, 15), (Signal::HUP, 1)] {
@@ -628,6 +647,7 @@ fn an_interrupt_while_the_editor_runs_is_the_editors_business() {
         let mut child = start_waiting(&world, &typed);
         send(&child, signal);
         send(&child, signal);
+        wait_until("the signals", || is_idle(&child));
         world.write("go", "");
         assert_eq!(child.wait().expect("it ends").code(), Some(0));
         assert_eq!(

@@ -111,7 +111,7 @@ impl Anew<'_> {
     }
 }
 
-/// The last value in the text that is not metadata.
+/// The last value in the text that is not metadata, if its document is the last: a `---` behind it ends its lines.
 fn last_value(document: &Document<'_>) -> Option<NodeId> {
     let nodes = document.nodes();
     // Metadata entries stand in order and do not overlap.
@@ -122,9 +122,12 @@ fn last_value(document: &Document<'_>) -> Option<NodeId> {
             .and_then(|at| document.metadata().get(at));
         entry.is_some_and(|&entry| nodes.get(entry).is_some_and(|node| id < node.end))
     };
-    (0..nodes.len())
+    let is_value = |id: &NodeId| nodes.get(*id).is_some_and(|node| !node.is_container());
+    let last = (0..nodes.len())
         .rev()
-        .find(|&id| !within(id) && nodes.get(id).is_some_and(|node| !node.is_container()))
+        .find(|id| is_value(id) && !within(*id))?;
+    document.roots().last().filter(|&root| root <= last)?;
+    Some(last)
 }
 
 struct Opener<'d, 's> {

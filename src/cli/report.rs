@@ -148,8 +148,30 @@ fn headline(program: &str, label: &str, style: &str, message: &str, colour: bool
     format!(
         "{program}: {}: {}\n",
         painted(label, style, colour),
-        escaped(message)
+        shortened(&escaped(message))
     )
+}
+
+/// The most characters of one message, which names of keys and files can make longer than any terminal.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// `text` without its middle, if it is longer than [`LONGEST_MESSAGE`]: its begin names the matter, its end says what is wrong.
+fn shortened(text: &str) -> Cow<'_, str> {
+    let half = LONGEST_MESSAGE / 2;
+    let place = |number: usize| text.char_indices().nth(number).map(|(at, _)| at);
+    let length = text.chars().count();
+    match (place(half), place(length.saturating_sub(half))) {
+        (Some(end), Some(start)) if length > LONGEST_MESSAGE => {
+            let (begin, rest) = (text.get(..end), text.get(start..));
+            format!(
+                "{} … {}",
+                begin.unwrap_or_default(),
+                rest.unwrap_or_default()
+            )
+            .into()
+        }
+        _ => text.into(),
+    }
 }
 
 fn painted<'a>(label: &'a str, style: &str, colour: bool) -> Cow<'a, str> {
@@ -348,6 +370,17 @@ mod tests {
     fn key(format: Format, marked: &str) -> Option<String> {
         let offset = marked.find('|').unwrap();
         visible_key(format, &marked.replacen('|', "", 1), offset).map(|(key, _)| key)
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_what_is_wrong() {
+        let message = |letters: usize| format!("`{}` is not there", "ä".repeat(letters));
+        let headline = |letters| super::warning("sops-rs", &message(letters), false);
+        assert!(headline(900).contains(&message(900)));
+        let text = headline(100_000);
+        assert!(text.chars().count() < 1100, "{text}");
+        assert!(text.contains("warning: `ää"), "{text}");
+        assert!(text.ends_with("ä` is not there\n"), "{text}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Set) -> Result<Exit, Failur
                     "at its character {}",
                     characters(&text, error.at) + 1
                 ))
-                .hint("write text in quotes, such as '\"text\"', or add `--string`")
+                .hint("write text in quotes, such as '\"text\"'; `set --string` takes it as it is")
         })?
     };
     let action = if arguments.insert {
@@ -168,7 +168,9 @@ impl Set {
     /// The text of a file or of standard input.
     fn read(&self, context: &mut Context, input: &Input) -> Result<Zeroizing<String>, Failure> {
         let bytes = io::read(context, input)?;
-        let text = io::text(&bytes, &input.name())?;
+        let text = io::text(&bytes, &input.name()).map_err(|failure| {
+            failure.hint("a value is text: encode other bytes first, for example with `base64`")
+        })?;
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         let is_line = self.string && !line.contains('\n');

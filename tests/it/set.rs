@@ -198,6 +198,9 @@ fn values_come_from_everywhere() {
         let found = String::from_utf8(world.ok(["get", "a.json", "x"])).expect("UTF-8");
         assert_eq!(found, expected, "{arguments:?}");
     }
+    world.write("bytes", [0xff, 0x00, 0xfe]);
+    let said = world.fails(2, ["set", "a.json", "x", "--string", "--value-file", "bytes"]);
+    assert!(said.contains("encode other bytes first"), "{said}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl OutputFormat {
 /// Content that a format has no room for. Knows the place and the rule, never a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CannotEmit {
-    /// The keys that lead to it, joined with dots, long ones cut; empty for the document as a whole.
+    /// The keys and positions that lead to it, as in `a.b[0]`, long keys cut; empty for the document as a whole.
     pub path: String,
     /// Why not, as a lower-case phrase without a full stop.
     pub reason: String,
@@ -60,12 +60,22 @@ impl CannotEmit {
             Some((end, _)) => format!("{}…", key.get(..end).unwrap_or_default()),
             None => key.to_owned(),
         };
-        self.path = if self.path.is_empty() {
-            shown
-        } else {
-            format!("{shown}.{}", self.path)
-        };
+        self.path = self.behind(shown);
         self
+    }
+
+    /// The same, seen from the list in which the place is in the item at `position`, counted from 0.
+    #[must_use]
+    pub fn at(mut self, position: usize) -> Self {
+        self.path = self.behind(format!("[{position}]"));
+        self
+    }
+
+    fn behind(&self, mut shown: String) -> String {
+        if !self.path.is_empty() && !self.path.starts_with('[') {
+            shown.push('.');
+        }
+        shown + &self.path
     }
 }
 

@@ -96,7 +96,8 @@ pub fn write(
 
 /// Refuses keys that repeat: most readers take one of them and lose the others.
 fn check_keys(content: &Content<'_>) -> Result<(), CannotEmit> {
-    content.items().try_for_each(check_keys)?;
+    let mut items = content.items().enumerate();
+    items.try_for_each(|(position, item)| check_keys(item).map_err(|error| error.at(position)))?;
     let mut seen = HashSet::new();
     content.entries().try_for_each(|entry| {
         let result = if seen.insert(&entry.key) {
@@ -148,8 +149,10 @@ fn compare(format: Format, meant: &Content<'_>, read: &Content<'_>) -> Result<()
             if meant.items().count() != read.items().count() {
                 return differ();
             }
-            let mut items = meant.items().zip(read.items());
-            items.try_for_each(|(meant, read)| compare(format, meant, read))
+            let mut items = meant.items().zip(read.items()).enumerate();
+            items.try_for_each(|(position, (meant, read))| {
+                compare(format, meant, read).map_err(|error| error.at(position))
+            })
         }
         (Content::Map(_), Content::Map(_)) => {
             if meant.entries().count() != read.entries().count() {

@@ -199,7 +199,10 @@ fn values_come_from_everywhere() {
         assert_eq!(found, expected, "{arguments:?}");
     }
     world.write("bytes", [0xff, 0x00, 0xfe]);
-    let said = world.fails(2, ["set", "a.json", "x", "--string", "--value-file", "bytes"]);
+    let said = world.fails(
+        2,
+        ["set", "a.json", "x", "--string", "--value-file", "bytes"],
+    );
     assert!(said.contains("encode other bytes first"), "{said}");
 }
 

@@ -59,7 +59,13 @@ fn write(
             writer.push_str(&literal);
             Ok(())
         }
-        Content::List(parts) => write_parts(writer, parts, "[]", layout, write),
+        Content::List(parts) => {
+            let mut position = 0..;
+            write_parts(writer, parts, "[]", layout, |writer, item, layout| {
+                let position = position.next().unwrap_or_default();
+                write(writer, item, layout).map_err(|error| error.at(position))
+            })
+        }
         Content::Map(parts) => write_parts(writer, parts, "{}", layout, |writer, entry, layout| {
             writer.push_str(&quote(&entry.key, Escapes::LineBreaks));
             writer.push_str(": ");
@@ -74,7 +80,7 @@ fn write_parts<T>(
     parts: &[Part<'_, T>],
     brackets: &str,
     layout: Layout<'_>,
-    write_item: impl Fn(&mut PlainWriter, &T, Layout<'_>) -> Result<(), CannotEmit>,
+    mut write_item: impl FnMut(&mut PlainWriter, &T, Layout<'_>) -> Result<(), CannotEmit>,
 ) -> Result<(), CannotEmit> {
     let (open, close) = brackets.split_at_checked(1).unwrap_or_default();
     let inside = Layout {
@@ -177,7 +183,7 @@ mod tests {
         ] {
             let list = Content::List(vec![Part::Item(Content::Scalar(value))]);
             let content = Content::Map(vec![entry("a", Content::Map(vec![entry("b", list)]))]);
-            assert_eq!(emit(&[content]).unwrap_err().path, "a.b");
+            assert_eq!(emit(&[content]).unwrap_err().path, "a.b[0]");
         }
         let two = [Content::empty_map(), Content::empty_map()];
         let error = emit(&two).unwrap_err();

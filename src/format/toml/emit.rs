@@ -147,12 +147,14 @@ fn write_tables(
     path: &str,
 ) -> Result<(), CannotEmit> {
     let mut above = above.to_vec();
+    let mut position = 0;
     for item in items {
         match item {
             Part::Comment(comment) => above.push(comment),
             Part::Item(Content::Map(parts)) => {
                 write_header(writer, &std::mem::take(&mut above), &["[[", path, "]]\n"]);
-                write_table(writer, parts, path)?;
+                write_table(writer, parts, path).map_err(|error| error.at(position))?;
+                position += 1;
             }
             Part::Item(Content::List(_) | Content::Scalar(_)) => {}
         }
@@ -203,7 +205,7 @@ fn write_value(
             writer.push_str("[");
             for (index, item) in content.items().enumerate() {
                 writer.push_str(if index > 0 { ", " } else { "" });
-                write_value(writer, item, depth)?;
+                write_value(writer, item, depth).map_err(|error| error.at(index))?;
             }
             writer.push_str("]");
         }
@@ -232,14 +234,16 @@ fn write_lines(
     parts: &[Part<'_, Content<'_>>],
     depth: usize,
 ) -> Result<(), CannotEmit> {
+    let mut position = 0;
     for part in parts {
         match part {
             Part::Comment(comment) => write_comments(writer, &[comment], depth),
             Part::Item(item) => {
                 write_comments(writer, &inside(item), depth);
                 writer.repeat("  ", depth);
-                write_value(writer, item, depth)?;
+                write_value(writer, item, depth).map_err(|error| error.at(position))?;
                 writer.push_str(",\n");
+                position += 1;
             }
         }
     }
@@ -381,8 +385,8 @@ e = "v"
         for (content, path) in [
             (map("a", null()), "a"),
             (map("a", map("b", null())), "a.b"),
-            (map("a", map("b", list)), "a.b.c"),
-            (map("a", Content::List(vec![Part::Item(null())])), "a"),
+            (map("a", map("b", list)), "a.b[0].c"),
+            (map("a", Content::List(vec![Part::Item(null())])), "a[0]"),
         ] {
             assert_eq!(emit(&[content]).unwrap_err().path, path);
         }

@@ -206,7 +206,8 @@ impl<'s> Writer<'s> {
     ) -> Written {
         for (number, lead) in leads(parts, |item| item).enumerate() {
             if let Some(item) = self.lead(&lead, column, begun && number == 0)? {
-                self.item(item, column, lead.beside, depth)?;
+                self.item(item, column, lead.beside, depth)
+                    .map_err(|error| error.at(number))?;
             }
         }
         Ok(())

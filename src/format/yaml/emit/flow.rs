@@ -41,7 +41,7 @@ fn write(content: &Content<'_>, quotes: Quotes, depth: usize, text: &mut PlainWr
             text.push_str("[");
             for (number, item) in content.items().enumerate() {
                 text.push_str(if number > 0 { ", " } else { "" });
-                write(item, quotes, depth + 1, text)?;
+                write(item, quotes, depth + 1, text).map_err(|error| error.at(number))?;
             }
             text.push_str("]");
         }

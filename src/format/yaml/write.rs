@@ -352,7 +352,8 @@ fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<E
         ends_text,
     };
     let written = place.write(source, '|', text)?;
-    let text = format!("{}{}{}", written.header, newline(source), written.lines);
+    let newline = newline_at(source, node.span.end());
+    let text = format!("{}{newline}{}", written.header, written.lines);
     Some(Edit::new(node.span, text))
 }
 
@@ -406,7 +407,7 @@ impl Place {
             Chomp::Strip => "-",
             Chomp::Keep => "+",
         };
-        let newline = newline(source);
+        let newline = newline_at(source, self.start);
         let lines = block_lines(content, self.indent, newline);
         // The line break behind the block, if it is not replaced too, ends its last line.
         let replaced_break = line_start(bytes, self.end) == self.end;
@@ -467,6 +468,20 @@ fn folds_to(lines: &str, text: &str) -> bool {
         Span::new(header.len(), block.len()),
     );
     decode(&block, Form::Folded, span, inner, None) == text
+}
+
+/// The line break before `at`, if a line begins there, else the one behind it; that of the file if it is an odd one.
+fn newline_at(source: &str, at: usize) -> &'static str {
+    let (before, behind) = source.split_at_checked(at).unwrap_or((source, ""));
+    let line = match before.as_bytes().last() {
+        Some(b'\n') => before,
+        _ => behind.split_inclusive('\n').next().unwrap_or_default(),
+    };
+    match line {
+        line if line.ends_with("\r\n") => "\r\n",
+        line if line.ends_with('\n') => "\n",
+        _ => newline(source),
+    }
 }
 
 /// The line break of the file: CRLF if its first one is.
@@ -579,6 +594,10 @@ mod tests {
             (
                 "a: |\r\n  b\r\n  c\r\n",
                 Some("a: |\r\n  ENC[x,y,type:str]\r\n"),
+            ),
+            (
+                "z: 1\na: |+\r\n  b\r\n\r\n",
+                Some("z: 1\na: |-\r\n  ENC[x,y,type:str]\r\n"),
             ),
             ("#b", Some("#ENC[x,y,type:str]")),
         ] {

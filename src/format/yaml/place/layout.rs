@@ -57,6 +57,12 @@ impl<'a> Layout<'a> {
         })
     }
 
+    /// Whether nothing is written where the value of an entry or item would stand.
+    pub(super) fn is_empty(self, id: NodeId) -> bool {
+        let is_empty = |node: &Node| node.span.is_empty() && node.props.is_empty();
+        self.node(id).is_some_and(is_empty)
+    }
+
     /// The column of byte `at`, in characters from 0.
     pub(super) fn column(self, at: usize) -> usize {
         column(self.source.as_bytes(), at)

@@ -7,7 +7,7 @@ use crate::edit::Edit;
 use crate::format::place::CannotPlace;
 use crate::format::yaml::chars::{is_blank, line_end};
 use crate::format::yaml::emit::{flow, flow_key};
-use crate::node::{Node, NodeId};
+use crate::node::NodeId;
 use crate::secret::PlainWriter;
 use crate::span::Span;
 
@@ -92,17 +92,15 @@ impl Insertion<'_> {
         edits.push(edit(at, written));
     }
 
-    /// The byte behind an entry, and the comma to put there. A `:` without a value needs a blank between the two.
+    /// The byte behind an entry, and the comma to put there. A `:` without a value needs a blank between the two; there are
+    /// two if there was none, so that taking the new entry out again can tell.
     fn end(&self, id: NodeId) -> (usize, &'static str) {
-        let is_empty = |node: &Node| node.span.is_empty() && node.props.is_empty();
-        let mark = match self.layout.node(id) {
-            Some(node) if is_empty(node) => self.layout.behind_mark(id),
-            _ => None,
-        };
+        let is_empty = self.layout.is_empty(id);
+        let mark = self.layout.behind_mark(id).filter(|_| is_empty);
         let bytes = self.layout.source.as_bytes();
         match mark {
             Some(mark) if is_blank(bytes, mark) => (mark + 1, ","),
-            Some(mark) => (mark, " ,"),
+            Some(mark) => (mark, "  ,"),
             None => (self.layout.end(id), ","),
         }
     }

@@ -22,15 +22,15 @@ impl Removal<'_> {
             Some((previous, layout.comma(previous, self.start)?))
         });
         // Without a blank before it, a `#` begins no comment.
-        let only_comma = |comma: usize| {
+        let only_comma = |from: usize, comma: usize| {
             let begins_comment = layout.between(comma + 1, comma + 2) == "#";
             let text = if begins_comment { " " } else { "" };
-            Edit::new(Span::new(comma, comma + 1), text)
+            Edit::new(Span::new(from, comma + 1), text)
         };
         if let Some(lines) = self.own_flow_lines(comma.map_or(end, |comma| comma + 1)) {
             edits.push(Edit::remove(lines));
             if let (None, Some((_, comma))) = (comma, previous) {
-                edits.push(only_comma(comma));
+                edits.push(only_comma(self.without_value(comma), comma));
             }
             return;
         }
@@ -40,18 +40,31 @@ impl Removal<'_> {
                 edits.push(Edit::remove(Span::new(self.start, next)));
             }
             (Some((_, comma)), _) if layout.has_comment(comma, self.start) => {
-                edits.push(only_comma(comma));
+                edits.push(only_comma(comma, comma));
                 edits.push(Edit::remove(Span::new(self.start, end)));
             }
             (Some((previous, comma)), _) => {
-                let has_comment = layout.has_comment(previous, comma);
-                let from = if has_comment { comma } else { previous };
+                let from = if layout.has_comment(previous, comma) {
+                    comma
+                } else {
+                    previous.max(self.without_value(comma))
+                };
                 edits.push(Edit::remove(Span::new(from, end)));
             }
             (None, _) => {
                 edits.push(Edit::remove(Span::new(self.start, end)));
-                edits.extend(comma.map(only_comma));
+                edits.extend(comma.map(|comma| only_comma(comma, comma)));
             }
+        }
+    }
+
+    /// From where on the comma before this entry goes, if nothing stands between it and the `:` of the entry before but blanks:
+    /// with both of two, which an insertion has put there, else alone.
+    fn without_value(&self, comma: usize) -> usize {
+        let previous = self.previous.filter(|&id| self.layout.is_empty(id));
+        match previous.and_then(|id| self.layout.behind_mark(id)) {
+            Some(mark) if self.layout.between(mark, comma) == "  " => mark,
+            Some(_) | None => comma,
         }
     }
 

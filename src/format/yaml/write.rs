@@ -407,7 +407,7 @@ impl Place {
             Chomp::Strip => "-",
             Chomp::Keep => "+",
         };
-        let newline = newline_at(source, self.start);
+        let newline = newline_at(source, self.end);
         let lines = block_lines(content, self.indent, newline);
         // The line break behind the block, if it is not replaced too, ends its last line.
         let replaced_break = line_start(bytes, self.end) == self.end;

@@ -10,7 +10,7 @@ use crate::content::Content;
 use crate::edit::{Edit, splice};
 use crate::format::emit::CannotEmit;
 use crate::format::place::CannotPlace;
-use crate::format::yaml::chars::byte;
+use crate::format::yaml::chars::{byte, line_end};
 use crate::format::yaml::emit::{Style, flow};
 use crate::format::yaml::quote::should_be_plain;
 use crate::format::yaml::{scan, value, write, write_value};
@@ -145,9 +145,14 @@ impl Exchange<'_> {
         if layout.has_comment(start, self.node.span.start()) {
             return Err(self.refused("a comment stands between a tag or anchor and its value"));
         }
+        let mark = layout.behind_mark(self.id);
+        let spans_lines = |key: Span| line_end(layout.source.as_bytes(), key.start()) < key.end();
+        if mark.is_none() && self.node.key.is_some_and(spans_lines) {
+            return Err(self.refused("only a key on one line can have a value"));
+        }
         let props = self.props();
         let blank = if props.is_empty() { "" } else { " " };
-        let lead = match layout.behind_mark(self.id) {
+        let lead = match mark {
             None if start == end => ": ",
             Some(mark) if mark == start => " ",
             _ => "",

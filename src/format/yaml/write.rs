@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::chars::{break_len, byte, column, is_blank, line_end, line_start};
-use super::quote::{
-    block_lines, can_be_block, can_be_plain, double, needs_indicator, single, unfold,
-};
-use super::scalar::{content_indent, decode, needs_folding, parent_indent};
-use super::scan::scalars::{Chomp, Header};
+use super::chars::{break_len, byte, column, is_blank, line_end};
+use super::quote::{can_be_plain, double, single};
+use super::scalar::{needs_folding, parent_indent};
+use super::scan::scalars::Header;
 use crate::edit::Edit;
 use crate::format::CannotWrite;
 use crate::node::{Form, Kind, Node, Tag};
 use crate::span::Span;
 use crate::value::{Value, float_text};
+
+mod block;
 
 /// See [`super::write_token`].
 pub(super) fn token(source: &str, node: &Node, token: String, edits: &mut Vec<Edit>) {
@@ -26,7 +26,7 @@ pub(super) fn token(source: &str, node: &Node, token: String, edits: &mut Vec<Ed
     }
     remove_tag(source, node, edits);
     match (node.form, node.flow) {
-        (Form::Literal | Form::Folded, _) => block_token(source, node, &token, edits),
+        (Form::Literal | Form::Folded, _) => block::token(source, node, &token, edits),
         (Form::Single, true) => edits.push(Edit::new(node.inner, format!("{token} "))),
         (Form::Single | Form::Double, _) => edits.push(Edit::new(node.inner, token)),
         (_, true) => edits.push(Edit::new(node.span, format!("'{token}'"))),
@@ -69,88 +69,6 @@ pub(super) fn tag(source: &str, props: Span) -> Option<Span> {
         at = at.max(start + 1);
     }
     None
-}
-
-/// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
-fn block_token(source: &str, node: &Node, token: &str, edits: &mut Vec<Edit>) {
-    let Some(block) = Block::of(source, node) else {
-        edits.push(Edit::new(node.inner, token));
-        return;
-    };
-    // The empty text has no line.
-    let columns = if token.is_empty() { 0 } else { block.indent };
-    let indent = " ".repeat(columns);
-    let text_end = content_end(source, node.inner);
-    if block.header.chomp != Chomp::Keep {
-        let text = Span::new(node.inner.start(), text_end);
-        edits.push(Edit::new(text, format!("{indent}{token}")));
-        return;
-    }
-    let header = Span::new(node.span.start(), block.header.end);
-    edits.push(Edit::new(header, header.of(source).replace('+', "-")));
-    // Of the line breaks that go, the last one stays: it is the one that opening leaves alone.
-    let broken = last_break(source, text_end, node.inner.end());
-    edits.push(Edit::new(node.inner, format!("{indent}{token}{broken}")));
-}
-
-/// The last line break between two places.
-fn last_break(source: &str, from: usize, to: usize) -> &str {
-    let (mut at, mut last) = (from, "");
-    while at < to {
-        let len = break_len(source.as_bytes(), at);
-        if len > 0 {
-            last = source.get(at..at + len).unwrap_or_default();
-        }
-        at += len.max(1);
-    }
-    last
-}
-
-/// Where the last line of a block's content ends, before the line breaks that `+` keeps.
-fn content_end(source: &str, inner: Span) -> usize {
-    let bytes = source.as_bytes();
-    let (mut at, mut end) = (inner.start(), inner.start());
-    while at < inner.end() {
-        let line = line_end(bytes, at).min(inner.end());
-        let blank = bytes
-            .get(at..line)
-            .is_some_and(|line| line.iter().all(|&byte| byte == b' '));
-        if !blank || end == inner.start() && line < inner.end() {
-            end = line;
-        }
-        at = line + break_len(bytes, line).max(1);
-    }
-    end
-}
-
-/// A block scalar's header and indentation.
-struct Block {
-    header: Header,
-    parent: usize,
-    indent: usize,
-}
-
-impl Block {
-    fn of(source: &str, node: &Node) -> Option<Self> {
-        let header = Header::parse(source.as_bytes(), node.span.start() + 1)?;
-        let parent = parent_indent(source, node.span, node.key);
-        let found = content_indent(source, header, node.span, node.inner, node.key);
-        let all_blank = node
-            .inner
-            .of(source)
-            .chars()
-            .all(|c| matches!(c, ' ' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}'));
-        let indent = if header.indent == 0 && all_blank {
-            parent + 2
-        } else {
-            found
-        };
-        Some(Self {
-            header,
-            parent,
-            indent,
-        })
-    }
 }
 
 /// See [`super::write_value`].
@@ -275,7 +193,7 @@ fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Ve
     let single = || single(text).map(|text| Edit::new(node.span, format!("'{text}'")));
     let edit = match node.form {
         Form::Literal | Form::Folded => {
-            if block(source, node, text, ends_text, edits).is_some() {
+            if block::text(source, node, text, ends_text, edits).is_some() {
                 return;
             }
             None
@@ -286,201 +204,11 @@ fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Ve
         }
         Form::Single => single(),
         _ if node.flow => plain().or_else(single),
-        _ => plain().or_else(|| new_block(source, node, text, ends_text)),
+        _ => plain().or_else(|| block::new(source, node, text, ends_text)),
     };
     match edit {
         Some(edit) => edits.push(edit),
         None => whole(source, node, &format!("\"{}\"", double(text)), edits),
-    }
-}
-
-/// Writes into the block that is there; `None`, and no edit, if the text cannot be a block.
-fn block(
-    source: &str,
-    node: &Node,
-    text: &str,
-    ends_text: bool,
-    edits: &mut Vec<Edit>,
-) -> Option<()> {
-    let block = Block::of(source, node)?;
-    let folded = node.form == Form::Folded;
-    let lines = if folded {
-        Cow::Owned(unfold(text))
-    } else {
-        Cow::Borrowed(text)
-    };
-    let header = Span::new(node.span.start(), block.header.end);
-    let place = Place {
-        start: node.inner.start(),
-        end: node.inner.end(),
-        parent: block.parent,
-        indent: block.indent,
-        explicit: block.header.indent > 0,
-        sign_first: matches!(byte(source.as_bytes(), node.span.start() + 1), b'+' | b'-'),
-        chomp: Some(block.header.chomp),
-        ends_text,
-    };
-    let mark = if folded { '>' } else { '|' };
-    let written = (!folded || folds_to(&lines, text))
-        .then(|| place.write(source, mark, &lines))
-        .flatten()
-        .or_else(|| place.write(source, '|', text))?;
-    if written.header != header.of(source) {
-        edits.push(Edit::new(header, written.header));
-    }
-    edits.push(Edit::new(node.inner, written.lines));
-    Some(())
-}
-
-/// Writes a literal block where a plain scalar was.
-fn new_block(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
-    let bytes = source.as_bytes();
-    if !text.contains('\n') || line_end(bytes, node.span.end()) != node.span.end() {
-        return None;
-    }
-    let key = node.key?;
-    let dash = key.of(source) == "-" && is_blank(bytes, key.end());
-    let parent = parent_indent(source, node.span, node.key);
-    let place = Place {
-        start: node.span.end(),
-        end: node.span.end(),
-        parent,
-        indent: parent + if dash { 2 } else { 4 },
-        explicit: false,
-        sign_first: false,
-        chomp: None,
-        ends_text,
-    };
-    let written = place.write(source, '|', text)?;
-    let newline = newline_at(source, node.span.end());
-    let text = format!("{}{newline}{}", written.header, written.lines);
-    Some(Edit::new(node.span, text))
-}
-
-/// Where a block is written.
-struct Place {
-    /// What its lines replace.
-    start: usize,
-    end: usize,
-    parent: usize,
-    indent: usize,
-    /// Whether the header says the indentation already.
-    explicit: bool,
-    /// Whether the header says how the text ends before it says the indentation.
-    sign_first: bool,
-    chomp: Option<Chomp>,
-    ends_text: bool,
-}
-
-/// A block as it is to be written: its header stands before a line break, or a comment and that.
-struct Written {
-    header: String,
-    lines: String,
-}
-
-impl Place {
-    /// The block with this mark and these lines; `None` if it could not be read back.
-    fn write(&self, source: &str, mark: char, text: &str) -> Option<Written> {
-        let bytes = source.as_bytes();
-        let content = text.trim_end_matches('\n');
-        let breaks = text.len() - content.len();
-        let chomp = self.chomp(breaks, content.is_empty());
-        // A comment behind could be taken for the first line.
-        let lineless = content.is_empty() && self.comment_behind(bytes);
-        let indicator = if self.explicit || lineless || needs_indicator(text) {
-            let columns = self.indent.checked_sub(self.parent)?;
-            if !(1..=9).contains(&columns) {
-                return None;
-            }
-            columns.to_string()
-        } else {
-            String::new()
-        };
-        let blank_behind = chomp == Chomp::Keep && self.blank_line_behind(bytes);
-        // A line feed behind a lone carriage return would be one line break with it.
-        let after_return = byte(bytes, self.start.saturating_sub(1)) == b'\r';
-        if !can_be_block(text) || blank_behind || after_return || self.ends_text && breaks > 0 {
-            return None;
-        }
-        let sign = match chomp {
-            Chomp::Clip => "",
-            Chomp::Strip => "-",
-            Chomp::Keep => "+",
-        };
-        let newline = newline_at(source, self.end);
-        let lines = block_lines(content, self.indent, newline);
-        // The line break behind the block, if it is not replaced too, ends its last line.
-        let replaced_break = line_start(bytes, self.end) == self.end;
-        let needed = match chomp {
-            Chomp::Keep => breaks,
-            _ if replaced_break || break_len(bytes, self.end) > 0 => 1,
-            Chomp::Clip | Chomp::Strip => breaks,
-        };
-        let tail =
-            newline.repeat(needed.saturating_sub(usize::from(break_len(bytes, self.end) > 0)));
-        let header = if self.sign_first {
-            format!("{mark}{sign}{indicator}")
-        } else {
-            format!("{mark}{indicator}{sign}")
-        };
-        Some(Written {
-            header,
-            lines: format!("{lines}{tail}"),
-        })
-    }
-
-    /// The chomping that gives this number of line breaks at the end.
-    fn chomp(&self, breaks: usize, empty: bool) -> Chomp {
-        match (breaks, self.chomp) {
-            (0, Some(Chomp::Clip)) if self.ends_text => Chomp::Clip,
-            (0, _) => Chomp::Strip,
-            (1, Some(Chomp::Clip) | None) if !empty => Chomp::Clip,
-            _ => Chomp::Keep,
-        }
-    }
-
-    /// Whether an indented comment is the line that follows.
-    fn comment_behind(&self, bytes: &[u8]) -> bool {
-        let start = self.end + break_len(bytes, self.end);
-        let mut at = start;
-        while byte(bytes, at) == b' ' {
-            at += 1;
-        }
-        at > start && byte(bytes, at) == b'#'
-    }
-
-    /// Whether an empty line follows, which `+` would make part of the value.
-    fn blank_line_behind(&self, bytes: &[u8]) -> bool {
-        let mut at = self.end + break_len(bytes, self.end);
-        while byte(bytes, at) == b' ' {
-            at += 1;
-        }
-        break_len(bytes, at) > 0
-    }
-}
-
-/// Whether a folded block with these lines is read as `text`.
-fn folds_to(lines: &str, text: &str) -> bool {
-    let header = ">1+\n";
-    let block = format!("{header}{}", block_lines(lines, 1, "\n"));
-    let (span, inner) = (
-        Span::new(0, block.len()),
-        Span::new(header.len(), block.len()),
-    );
-    decode(&block, Form::Folded, span, inner, None) == text
-}
-
-/// The line break before `at`, if a line begins there, else the one behind it; that of the file if it is an odd one.
-fn newline_at(source: &str, at: usize) -> &'static str {
-    let (before, behind) = source.split_at_checked(at).unwrap_or((source, ""));
-    let line = match before.as_bytes().last() {
-        Some(b'\n') => before,
-        _ => behind.split_inclusive('\n').next().unwrap_or_default(),
-    };
-    match line {
-        line if line.ends_with("\r\n") => "\r\n",
-        line if line.ends_with('\n') => "\n",
-        _ => newline(source),
     }
 }
 

@@ -206,7 +206,9 @@ impl Place {
             Chomp::Strip => "-",
             Chomp::Keep => "+",
         };
-        let newline = newline_at(source, self.end);
+        // What stands behind the end of a sealed text goes with the metadata.
+        let near = if self.ends_text { self.start } else { self.end };
+        let newline = newline_at(source, near);
         let lines = block_lines(content, self.indent, newline);
         // The line break behind the block, if it is not replaced too, ends its last line.
         let replaced_break = line_start(bytes, self.end) == self.end;

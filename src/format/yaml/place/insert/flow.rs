@@ -26,7 +26,7 @@ impl Insertion<'_> {
         let text = self.spelled()?;
         match (before, self.layout.items(self.id).last()) {
             (Some(item), _) => edits.push(self.before(item, &text)),
-            (None, Some(last)) => self.behind(last, &text, edits),
+            (None, Some(last)) => self.behind(last, &text, edits)?,
             (None, None) => edits.push(self.alone(&text)),
         }
         Ok(())
@@ -59,15 +59,20 @@ impl Insertion<'_> {
     }
 
     /// Behind the last entry, and behind the comment beside it if it has a line of its own.
-    fn behind(&self, last: NodeId, text: &str, edits: &mut Vec<Edit>) {
+    fn behind(&self, last: NodeId, text: &str, edits: &mut Vec<Edit>) -> Result<(), CannotPlace> {
         let (end, comma) = self.end(last);
+        if self.byte(end) == b'#' {
+            let message = "a comment stands directly behind what comes before it";
+            return Err(CannotPlace::new(Span::at(end), message)
+                .with_hint("put a blank before the `#` first"));
+        }
         let mut written = PlainWriter::default();
         let Some(indent) = self.indent(self.layout.start(last)) else {
             written.push_str(comma);
             written.push_str(" ");
             written.push_str(text);
             edits.push(edit(end, written));
-            return;
+            return Ok(());
         };
         let bytes = self.layout.source.as_bytes();
         let mut at = end;
@@ -90,6 +95,7 @@ impl Insertion<'_> {
             written.push_str(",");
         }
         edits.push(edit(at, written));
+        Ok(())
     }
 
     /// The byte behind an entry, and the comma to put there. A `:` without a value needs a blank between the two; there are

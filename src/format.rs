@@ -248,19 +248,19 @@ pub fn write_value(
     Ok(())
 }
 
-/// How the token at `node` is quoted, if `edits`, which [`write_value`] made of it, do not keep that: SOPS writes every token
-/// of YAML without quotes, whatever its value needs.
+/// How the token at `node` is quoted, where its quotes do not say how its value was written: SOPS writes every token of YAML
+/// without quotes on the line of its key, whatever its value needs.
 #[must_use]
-pub fn requoted(format: Format, node: &Node, edits: &[Edit]) -> Option<Form> {
+pub fn token_quotes(format: Format, node: &Node) -> Option<Form> {
     match format {
-        Format::Yaml => yaml::requoted(node, edits),
+        Format::Yaml => yaml::token_quotes(node),
         // Quotes stay, or say what the type is.
         Format::Json | Format::Binary | Format::Dotenv | Format::Ini | Format::Toml => None,
     }
 }
 
-/// The edit that puts `token` in place of a scalar with this `value`, in the quotes `form` and on one line. `None` unless such a
-/// token opens to the very bytes that stand there now.
+/// The edit that puts `token` in place of a scalar with this `value`, in the quotes `form` and on one line. `None` if it has them
+/// already, and unless such a token opens to the very bytes that stand there now.
 #[must_use]
 pub fn write_token_as(
     format: Format,

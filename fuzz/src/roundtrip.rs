@@ -401,13 +401,21 @@ fn has_rare_breaks(text: &str) -> bool {
         .contains(['\r', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
-/// Whether a block has lines of nothing but blanks, other line breaks than the text has at first, or keeps a last
-/// one that it does not have: a token has no room for these.
+/// Whether a block has lines of nothing but blanks, other line breaks than its header and its last line have (or the text at
+/// first, if these two differ), or keeps a last one that it does not have: a token has no room for these.
 fn is_odd_block(source: &str, node: &Node) -> bool {
     let lines = node.inner.of(source);
-    let crlf = source
-        .find('\n')
-        .is_some_and(|at| source.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\r'));
+    let is_crlf = |at: usize| source.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\r');
+    let first = source.find('\n').is_some_and(is_crlf);
+    let header = is_crlf(node.inner.start().saturating_sub(1));
+    let text = lines.trim_end_matches(['\r', '\n']);
+    let last = source
+        .get(node.inner.start() + text.len()..)
+        .and_then(|rest| rest.rfind('\n').map(|_| rest.starts_with('\r')));
+    let crlf = match last {
+        Some(last) if last != header => first,
+        _ => header,
+    };
     let breaks = lines.matches('\n').count();
     let mixed = lines.matches("\r\n").count() != if crlf { breaks } else { 0 };
     let blank = |line: &str| line.len() > 1 && line.trim_matches([' ', '\r']).is_empty();

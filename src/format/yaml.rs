@@ -116,13 +116,14 @@ pub fn write_item_comment(source: &str, _nodes: &[Node], node: &Node, text: &str
     write::item_comment(source, node, text)
 }
 
-/// How the token at `node` is quoted, if `edits`, which [`write_value`] made of it, give its value other quotes or a block.
+/// How the token at `node` is quoted, if it stands on one line and outside of flow collections.
 #[must_use]
-pub fn requoted(node: &Node, edits: &[Edit]) -> Option<Form> {
-    requote::changed(node, edits)
+pub fn token_quotes(node: &Node) -> Option<Form> {
+    requote::quotes(node)
 }
 
-/// The edit that puts `token` in place of a scalar in the quotes `form`, if it opens to the bytes that stand there.
+/// The edit that puts `token` in place of a scalar in the quotes `form`, if it has others and that opens to the bytes that stand
+/// there.
 #[must_use]
 pub fn write_token_as(
     source: &str,

@@ -283,7 +283,6 @@ impl<'d, 's> Opener<'d, 's> {
         }
         let (format, source) = (self.document.format(), self.document.source());
         let ends_text = self.last == Some(id);
-        let before = self.edits.len();
         format::write_value(format, source, node, &opened, ends_text, &mut self.edits).map_err(
             |error| DecryptError::CannotWrite {
                 span: node.span,
@@ -298,12 +297,11 @@ impl<'d, 's> Opener<'d, 's> {
                 let text = Mark::of(place, Type::Str, text.expose().as_bytes());
                 reuse.read_as(mark, text);
             }
-            let edits = self.edits.get(before..).unwrap_or_default();
-            let stood = format::requoted(format, node, edits);
-            if let Some(stood) = stood {
-                reuse.stood_at(place, stood);
+            let quotes = format::token_quotes(format, node);
+            if let Some(quotes) = quotes {
+                reuse.quoted_at(place, quotes);
             }
-            reuse.remember(mark, &token, stood);
+            reuse.remember(mark, &token, quotes);
         }
         Ok(())
     }

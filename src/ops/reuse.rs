@@ -4,6 +4,7 @@
 //! Knows nothing of documents. Plaintext is kept only as a digest.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,8 +34,8 @@ impl Mark {
 pub struct Kept {
     /// Its text.
     pub token: String,
-    /// How it was quoted, if the opened text does not show that.
-    pub stood: Option<Form>,
+    /// How it was quoted, if the opened text may not show that.
+    pub quotes: Option<Form>,
 }
 
 /// The tokens of one sealed file by what they stand for, in the order in which they stand there.
@@ -46,30 +47,26 @@ pub struct Reuse {
     others: Vec<(Mark, Option<Kept>)>,
     /// What a typed value stands for in a text that does not show its type.
     texts: HashMap<Mark, Mark>,
-    /// How tokens were quoted at a place, if the opened text does not show that: for a new value there.
-    places: Vec<(String, Form)>,
+    /// How tokens were quoted at the places of these numbers: for new values there.
+    places: Vec<(u64, Form)>,
 }
 
 impl Reuse {
-    /// Remembers `token`, the next one of the file, which stands for `mark`. `stood` says in which quotes, if the opened
-    /// text does not.
-    pub fn remember(&mut self, mark: Mark, token: &Token<'_>, stood: Option<Form>) {
+    /// Remembers `token`, the next one of the file, which stands for `mark`. `quotes` are its own, if the opened text may not
+    /// show them.
+    pub fn remember(&mut self, mark: Mark, token: &Token<'_>, quotes: Option<Form>) {
         let kept = token.has_standard_iv().then(|| Kept {
             token: token.text().to_owned(),
-            stood,
+            quotes,
         });
         self.tokens.push((mark, kept));
     }
 
-    /// Remembers how the token at the place `additional_data` names was quoted.
-    pub fn stood_at(&mut self, additional_data: &str, stood: Form) {
-        // Items of a list are at one place, and mostly stand alike.
-        if self
-            .places
-            .last()
-            .is_none_or(|(last, _)| last != additional_data)
-        {
-            self.places.push((additional_data.to_owned(), stood));
+    /// Remembers the quotes of the token at the place `additional_data` names. Of several there, as in a list, the first counts.
+    pub fn quoted_at(&mut self, additional_data: &str, quotes: Form) {
+        let place = number(additional_data);
+        if self.places.last().is_none_or(|(last, _)| *last != place) {
+            self.places.push((place, quotes));
         }
     }
 
@@ -133,7 +130,7 @@ impl Reuse {
         }
         Plan {
             planned: planned.into(),
-            // The first of several at one place counts.
+            // The first of several at one place.
             places: self.places.into_iter().rev().collect(),
         }
     }
@@ -149,7 +146,7 @@ impl std::fmt::Debug for Reuse {
 #[derive(Debug, Default)]
 pub struct Plan {
     planned: VecDeque<(Mark, Option<Kept>)>,
-    places: HashMap<String, Form>,
+    places: HashMap<u64, Form>,
 }
 
 impl Plan {
@@ -159,11 +156,18 @@ impl Plan {
         token.filter(|_| planned == mark)
     }
 
-    /// How a token was quoted at the place `additional_data` names, if the opened text does not show that.
+    /// How a token was quoted at the place `additional_data` names, if the opened text may not show that.
     #[must_use]
-    pub fn stood_at(&self, additional_data: &str) -> Option<Form> {
-        self.places.get(additional_data).copied()
+    pub fn quoted_at(&self, additional_data: &str) -> Option<Form> {
+        self.places.get(&number(additional_data)).copied()
     }
+}
+
+/// A number for a place. Two places may have the same one: it decides about quotes alone.
+fn number(additional_data: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    additional_data.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -171,11 +171,11 @@ impl LeafSealer<'_, '_> {
         if is_token(&value) {
             self.result.tokens_as_text.push(path.to_string());
         }
-        let Kept { token, stood } = self.token(&value, kind, path);
+        let Kept { token, quotes } = self.token(&value, kind, path);
         let kept = self.kept_value(&token, kind, path);
         self.mac.feed(kept.as_ref().unwrap_or(&value), true);
         let (format, source) = (self.document.format(), self.document.source());
-        let edit = stood
+        let edit = quotes
             .and_then(|form| format::write_token_as(format, source, node, &value, form, &token));
         match edit {
             Some(edit) => self.result.edits.push(edit),
@@ -221,18 +221,18 @@ impl LeafSealer<'_, '_> {
     fn token(&mut self, value: &Value<'_>, kind: Type, path: &Path) -> Kept {
         let plaintext = value.canonical();
         let additional_data = path.additional_data();
-        let mut stood = None;
+        let mut quotes = None;
         if let Some(plan) = &mut self.kept {
             if let Some(kept) = plan.take(Mark::of(additional_data, kind, &plaintext)) {
                 return kept;
             }
-            stood = plan.stood_at(additional_data);
+            quotes = plan.quoted_at(additional_data);
         }
         self.result.fresh += 1;
         let mut iv = [0u8; IV_LEN];
         self.random.fill(&mut iv);
         let token = self.cipher.seal(&plaintext, kind, additional_data, &iv);
-        Kept { token, stood }
+        Kept { token, quotes }
     }
 
     fn put(&mut self, node: &Node, token: String) {

@@ -13,21 +13,10 @@ use crate::node::{Form, Node, Tag};
 use crate::span::Span;
 use crate::value::Value;
 
-/// See [`super::requoted`].
-pub(super) fn changed(node: &Node, edits: &[Edit]) -> Option<Form> {
-    let [edit] = edits else { return None };
+/// See [`super::token_quotes`]. In a flow collection the quotes tell how the value was written, and a block tells it, too.
+pub(super) fn quotes(node: &Node) -> Option<Form> {
     let one_line = matches!(node.form, Form::Plain | Form::Single | Form::Double);
-    // In a flow collection the token's quotes tell how the value was written.
-    if node.flow || !one_line || edit.span != node.span {
-        return None;
-    }
-    let same = match edit.text.bytes().next() {
-        Some(b'"') => node.form == Form::Double,
-        Some(b'\'') => node.form == Form::Single,
-        Some(b'|' | b'!') => false,
-        _ => node.form == Form::Plain,
-    };
-    (!same).then_some(node.form)
+    (one_line && !node.flow).then_some(node.form)
 }
 
 /// See [`super::write_token_as`].
@@ -38,39 +27,44 @@ pub(super) fn token(
     form: Form,
     token: &str,
 ) -> Option<Edit> {
-    let region = region(source, node)?;
-    // Only a block may begin in the column of its key.
-    let parent = parent_indent(source, node.span, node.key);
-    let binary = node.tag == Tag::Binary;
-    // Without a line break behind it, the text depends on what follows in the finished file.
-    if node.flow
-        || column(source.as_bytes(), region.start()) <= parent
-        || region.end() == source.len()
-    {
-        return None;
-    }
-    let token_there = Node {
-        form,
-        span: region,
-        inner: region,
-        tag: if binary { Tag::None } else { node.tag },
-        ..*node
-    };
-    let mut edits = Vec::new();
-    write::value(source, &token_there, value, false, &mut edits).ok()?;
-    let [edit] = edits.as_slice() else {
-        return None;
-    };
-    if edit.span != region || *edit.text != region.of(source) {
-        return None;
-    }
+    let there = opened(source, node, value, form)?;
     let quote = match form {
         Form::Plain => "",
         Form::Single => "'",
         Form::Double => "\"",
         Form::Literal | Form::Folded | Form::Backtick | Form::Triple => return None,
     };
-    Some(Edit::new(region, format!("{quote}{token}{quote}")))
+    Some(Edit::new(there.span, format!("{quote}{token}{quote}")))
+}
+
+/// The token in the quotes `form` that opening would have written the value at `node` for; `None` if it has these quotes
+/// itself, or opening would have written other bytes.
+pub(super) fn opened(source: &str, node: &Node, value: &Value<'_>, form: Form) -> Option<Node> {
+    let region = region(source, node)?;
+    // Only a block may begin in the column of its key.
+    let parent = parent_indent(source, node.span, node.key);
+    if node.form == form || node.flow || column(source.as_bytes(), region.start()) <= parent {
+        return None;
+    }
+    let there = Node {
+        form,
+        span: region,
+        inner: region,
+        tag: if node.tag == Tag::Binary {
+            Tag::None
+        } else {
+            node.tag
+        },
+        ..*node
+    };
+    // A text without a last line break is sealed with metadata that has none either, and opened with that in mind.
+    let ends_text = region.end() == source.len();
+    let mut edits = Vec::new();
+    write::value(source, &there, value, ends_text, &mut edits).ok()?;
+    let [edit] = edits.as_slice() else {
+        return None;
+    };
+    (edit.span == region && *edit.text == region.of(source)).then_some(there)
 }
 
 /// What opening a token wrote here: all of the scalar, but the line break that ends the last line of a block.

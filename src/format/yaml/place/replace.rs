@@ -13,7 +13,7 @@ use crate::format::place::CannotPlace;
 use crate::format::yaml::chars::{byte, line_end};
 use crate::format::yaml::emit::{Style, flow};
 use crate::format::yaml::quote::should_be_plain;
-use crate::format::yaml::{scan, value, write, write_value};
+use crate::format::yaml::{requote, scan, value, write, write_value};
 use crate::node::{Form, Kind, Node, NodeId};
 use crate::span::Span;
 use crate::value::Value;
@@ -94,7 +94,8 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// A value in the style of the value that is there; `None` if it has no room for it.
+    /// A value in the style of the value that is there; `None` if it has no room for it. A block in the style of those that
+    /// bare tokens open to gives way to what the value needs.
     fn in_its_style(&self) -> Option<Vec<Edit>> {
         let (source, node) = (self.layout.source, self.node);
         let Content::Scalar(wanted) = self.content else {
@@ -104,8 +105,18 @@ impl Exchange<'_> {
             return None;
         }
         let ends_text = node.span.end() == source.len();
+        let is_block = node.form == Form::Literal;
+        let old = value(source, node).ok().filter(|_| is_block);
+        let bare = old.and_then(|old| requote::opened(source, node, &old, Form::Plain));
         let mut written = Vec::new();
-        write_value(source, node, wanted, ends_text, &mut written).ok()?;
+        write_value(
+            source,
+            bare.as_ref().unwrap_or(node),
+            wanted,
+            ends_text,
+            &mut written,
+        )
+        .ok()?;
         // A tag or a block of text does not give way to every value.
         let text = splice(source, &written).ok()?;
         let nodes = scan(&text).ok()?;
@@ -131,7 +142,8 @@ impl Exchange<'_> {
     fn may_be_bare(&self, new: &Node, wanted: &Value<'_>) -> bool {
         match wanted {
             Value::Str(text) if new.form == Form::Plain => {
-                self.node.form == Form::Plain && should_be_plain(text.expose(), new.flow)
+                matches!(self.node.form, Form::Plain | Form::Literal)
+                    && should_be_plain(text.expose(), new.flow)
             }
             _ => true,
         }

@@ -151,7 +151,7 @@ pub(super) fn new(source: &str, node: &Node, text: &str, ends_text: bool) -> Opt
         ends_text,
     };
     let written = place.write(source, '|', text)?;
-    let newline = newline_at(source, node.span.end());
+    let newline = place.newline(source);
     let text = format!("{}{newline}{}", written.header, written.lines);
     Some(Edit::new(node.span, text))
 }
@@ -206,9 +206,7 @@ impl Place {
             Chomp::Strip => "-",
             Chomp::Keep => "+",
         };
-        // What stands behind the end of a sealed text goes with the metadata.
-        let near = if self.ends_text { self.start } else { self.end };
-        let newline = newline_at(source, near);
+        let newline = self.newline(source);
         let lines = block_lines(content, self.indent, newline);
         // The line break behind the block, if it is not replaced too, ends its last line.
         let replaced_break = line_start(bytes, self.end) == self.end;
@@ -228,6 +226,21 @@ impl Place {
             header,
             lines: format!("{lines}{tail}"),
         })
+    }
+
+    /// The line break of the header and of the last line, if they are the same, else that of the text.
+    fn newline(&self, source: &str) -> &'static str {
+        let (before, behind) = source.split_at_checked(self.end).unwrap_or((source, ""));
+        let header = break_at_end(source.get(..self.start).unwrap_or_default());
+        let line = behind.split_inclusive('\n').next().unwrap_or_default();
+        // What stands behind the end of a sealed text goes with the metadata.
+        let last = break_at_end(before)
+            .or(break_at_end(line))
+            .filter(|_| !self.ends_text);
+        match (header, last) {
+            (Some(header), Some(last)) if header != last => newline(source),
+            (header, last) => header.or(last).unwrap_or_else(|| newline(source)),
+        }
     }
 
     /// The chomping that gives this number of line breaks at the end.
@@ -271,16 +284,11 @@ fn folds_to(lines: &str, text: &str) -> bool {
     decode(&block, Form::Folded, span, inner, None) == text
 }
 
-/// The line break before `at`, if a line begins there, else the one behind it; that of the file if it is an odd one.
-fn newline_at(source: &str, at: usize) -> &'static str {
-    let (before, behind) = source.split_at_checked(at).unwrap_or((source, ""));
-    let line = match before.as_bytes().last() {
-        Some(b'\n') => before,
-        _ => behind.split_inclusive('\n').next().unwrap_or_default(),
-    };
-    match line {
-        line if line.ends_with("\r\n") => "\r\n",
-        line if line.ends_with('\n') => "\n",
-        _ => newline(source),
+/// The line break that a text ends with.
+fn break_at_end(text: &str) -> Option<&'static str> {
+    match text {
+        text if text.ends_with("\r\n") => Some("\r\n"),
+        text if text.ends_with('\n') => Some("\n"),
+        _ => None,
     }
 }

@@ -34,9 +34,14 @@ impl Removal<'_> {
             }
             return;
         }
-        let moves_up = previous.is_none() || layout.begins_line(self.start);
+        // On a line of its own the next one would come up to this line.
+        let moves_up = |next: usize| {
+            previous.is_none()
+                || layout.begins_line(self.start)
+                || line_end(layout.source.as_bytes(), end) >= next
+        };
         match (previous, next) {
-            (_, Some(next)) if moves_up && !layout.has_comment(end, next) => {
+            (_, Some(next)) if moves_up(next) && !layout.has_comment(end, next) => {
                 edits.push(Edit::remove(Span::new(self.start, next)));
             }
             (Some((_, comma)), _) if layout.has_comment(comma, self.start) => {

@@ -12,6 +12,9 @@ use crate::cipher::Token;
 use crate::node::Form;
 use crate::value::Type;
 
+/// How the token of a comment ends.
+const COMMENT: &str = ",type:comment]";
+
 /// What a token stands for: a digest of the place, the type and the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark([u8; 32]);
@@ -99,18 +102,28 @@ impl Reuse {
     /// Finds the tokens of the changed file, of which `marks` are all that is to be sealed, in order.
     ///
     /// Items of a list have the same mark if they are equal. What is unchanged before the first and behind the last change
-    /// keeps its own token; between the two, equal items get theirs in order.
+    /// keeps its own token; between the two, equal items get theirs in order. So it is with equal comments.
     #[must_use]
     pub fn plan(self, mut marks: Vec<Mark>) -> Plan {
         let same = |((old, _), new): &(&(Mark, Option<Kept>), &Mark)| old == *new;
         let mut planned = self.tokens;
-        let before = planned.iter().zip(&marks).take_while(same).count();
+        let shorter = planned.len().min(marks.len());
+        let mut before = planned.iter().zip(&marks).take_while(same).count();
+        let ends = planned.iter().rev().zip(marks.iter().rev());
+        let behind = ends.take_while(same).count();
+        // Where both could have them, comments go with the value that they stand before.
+        let is_comment = |(_, kept): &(Mark, Option<Kept>)| {
+            kept.as_ref()
+                .is_some_and(|kept| kept.token.ends_with(COMMENT))
+        };
+        while before + behind > shorter && planned.get(before - 1).is_some_and(is_comment) {
+            before -= 1;
+        }
+        let behind = behind.min(shorter - before);
         let mut old = planned.split_off(before);
         let mut new = marks.split_off(before);
-        let ends = old.iter().rev().zip(new.iter().rev());
-        let behind = ends.take_while(same).count();
-        let unchanged = old.split_off(old.len().saturating_sub(behind));
-        new.truncate(new.len().saturating_sub(behind));
+        let unchanged = old.split_off(old.len() - behind);
+        new.truncate(new.len() - behind);
         let mut between: HashMap<Mark, VecDeque<Option<Kept>>> = HashMap::new();
         for (mark, token) in old {
             between.entry(mark).or_default().push_back(token);
@@ -190,7 +203,12 @@ mod tests {
         let mut reuse = Reuse::default();
         let mut tokens = Vec::new();
         for (number, item) in (0u8..).zip(before.chars()) {
-            let token = cipher.seal(b"x", Type::Str, "a:", &[number; 32]);
+            let kind = if item == 'c' {
+                Type::Comment
+            } else {
+                Type::Str
+            };
+            let token = cipher.seal(b"x", kind, "a:", &[number; 32]);
             reuse.remember(mark(item), &Token::parse(&token).unwrap(), None);
             tokens.push(token);
         }
@@ -229,6 +247,21 @@ mod tests {
         assert_eq!(kept("ab", "aab").iter().flatten().count(), 2);
         assert_eq!(kept("", "a"), [None]);
         assert!(kept("a", "").is_empty());
+    }
+
+    /// Comments are `c`; their tokens say so.
+    #[test]
+    fn a_comment_keeps_its_token_with_its_value() {
+        assert_eq!(kept("cqcm", "cm"), [Some(2), Some(3)]);
+        assert_eq!(kept("cqcm", "cq"), [Some(0), Some(1)]);
+        assert_eq!(kept("cqcmcn", "cqcn"), [Some(0), Some(1), Some(4), Some(5)]);
+        assert_eq!(
+            kept("cqcm", "cxcqcm"),
+            [None, None, Some(0), Some(1), Some(2), Some(3)]
+        );
+        assert_eq!(kept("ccq", "cq"), [Some(1), Some(2)]);
+        assert_eq!(kept("c", "cc").iter().flatten().count(), 1);
+        assert_eq!(kept("cc", "").len(), 0);
     }
 
     #[test]

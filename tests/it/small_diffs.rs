@@ -160,25 +160,38 @@ fn as_sops_writes(sealed: &str) -> String {
     quoted.replace_all(&text, "$1").into_owned()
 }
 
-/// A file with [`VALUES`], as SOPS would have sealed it.
-fn values() -> (World, String) {
+/// A file with this plaintext, as SOPS would have sealed it.
+fn values_of(plain: &str) -> (World, String) {
     let world = world();
-    world.write("a.yaml", VALUES);
+    world.write("a.yaml", plain);
     world.ok(["encrypt", "--in-place", "a.yaml"]);
     let text = as_sops_writes(&world.read("a.yaml"));
     world.write("a.yaml", &text);
     let leaves = text.lines().filter(|line| line.contains("ENC[")).count();
-    let bare = text
-        .lines()
-        .filter(|line| line.contains(": ENC[") || line.contains("- ENC["));
+    let bare = text.lines().filter(|line| {
+        line.contains(": ENC[")
+            || line.contains("- ENC[")
+            || line.contains(" #ENC[")
+            || line.starts_with("#ENC[")
+    });
     assert_eq!(bare.count(), leaves, "{text}");
-    assert_eq!(world.ok(["decrypt", "a.yaml"]), VALUES.as_bytes(), "{text}");
+    assert_eq!(world.ok(["decrypt", "a.yaml"]), plain.as_bytes(), "{text}");
     (world, text)
+}
+
+/// Replaces the plaintext of `a.yaml` in an editor.
+#[track_caller]
+fn edit(world: &World, plain: &str) {
+    world.write("wanted", plain);
+    let copy = format!("cat '{}' > \"$1\"", world.path("wanted").display());
+    let mut edit = world.command(["edit", "a.yaml"]);
+    edit.env("SOPS_EDITOR", world.script(&copy));
+    assert!(edit.output().expect("it runs").status.success(), "{plain}");
 }
 
 #[test]
 fn tokens_keep_their_place_on_the_line_whatever_their_values_need() {
-    let (world, before) = values();
+    let (world, before) = values_of(VALUES);
     world.ok(["set", "a.yaml", "plain", "\"two\""]);
     let (lost, new) = difference(&before, &world.read("a.yaml"));
     assert_eq!((lost.len(), new.len()), (1, 1), "{new:?}");
@@ -191,20 +204,98 @@ fn tokens_keep_their_place_on_the_line_whatever_their_values_need() {
     assert_eq!((lost.len(), new.len()), (2, 2), "{new:?}");
 }
 
+/// New values of every kind in place of old ones of every kind.
 #[test]
 fn a_new_value_stands_as_the_old_one_did() {
-    for (path, value) in [
-        ("text", "\"6\""),
-        ("colon", "\"c: d\""),
-        ("pem", "\"three\\nfour\\n\""),
-        ("strip", "\"three\\nfour\""),
-        ("deep[1]", "\"u\\nv\\n\""),
-        ("last", "\"three\\n\""),
+    let paths = [
+        "plain",
+        "text",
+        "colon",
+        "pem",
+        "kept",
+        "strip",
+        "deep[0]",
+        "deep[1]",
+        "deep[2].key",
+        "number",
+        "last",
+    ];
+    let values = [
+        "\"three\"",
+        "\"6\"",
+        "\"c: d\"",
+        "\"three\\nfour\\n\"",
+        "\"three\\nfour\"",
+        "\"three\\n\"",
+        "\" x\"",
+        "7",
+        "true",
+        "2.5",
+        "\"\\ta\\u0000\"",
+    ];
+    let (world, before) = values_of(VALUES);
+    for path in paths {
+        for value in values {
+            world.write("a.yaml", &before);
+            world.ok(["set", "a.yaml", path, value]);
+            let after = world.read("a.yaml");
+            let (lost, new) = difference(&before, &after);
+            assert_eq!((lost.len(), new.len()), (1, 1), "{path} {value}: {new:?}");
+            assert_eq!(before.lines().count(), after.lines().count());
+            let mut found = String::from_utf8(world.ok(["get", "a.yaml", path])).expect("UTF-8");
+            if !value.starts_with('"') {
+                found.truncate(found.trim_end().len());
+            }
+            let meant = value.trim_matches('"').replace("\\n", "\n");
+            let meant = meant.replace("\\t", "\t").replace("\\u0000", "\0");
+            assert_eq!(found, meant, "{path}");
+        }
+    }
+}
+
+/// In an editor, too: what is typed in the way in which it would be opened.
+#[test]
+fn what_is_typed_stands_on_the_line_of_its_key() {
+    for (from, to) in [
+        ("plain: one", "plain: |\n    one\n    two"),
+        ("number: 5", "number: \"5\""),
+        ("strip: |-\n    one\n    two", "strip: x"),
     ] {
-        let (world, before) = values();
-        world.ok(["set", "a.yaml", path, value]);
+        let (world, before) = values_of(VALUES);
+        edit(&world, &VALUES.replace(from, to));
         let (lost, new) = difference(&before, &world.read("a.yaml"));
-        assert_eq!((lost.len(), new.len()), (1, 1), "{path}: {new:?}");
+        assert_eq!((lost.len(), new.len()), (1, 1), "{to}: {new:?}");
+    }
+}
+
+/// A text without a last line break, which many editors leave so.
+#[test]
+fn the_last_line_may_have_no_end() {
+    for plain in ["a: 1\nk: \"5\"\n", "a: 1\nk: |-\n    x\n    y\n"] {
+        let (world, before) = values_of(plain);
+        edit(&world, plain.trim_end_matches('\n'));
+        let (lost, new) = difference(&before, &world.read("a.yaml"));
+        assert_eq!((lost.len(), new.len()), (0, 0), "{new:?}");
+        let opened = world.ok(["decrypt", "a.yaml"]);
+        assert_eq!(opened, plain.trim_end_matches('\n').as_bytes());
+    }
+}
+
+/// Equal comments keep their own tokens, those of the values that they belong to.
+#[test]
+fn a_comment_stays_with_its_value() {
+    for (plain, path) in [
+        ("k:\n  q: 1 #c\n  m: 2 #c\n", "k.q"),
+        ("k:\n  q: 1 #c\n  m: 2 #c\n", "k.m"),
+        ("k:\n  #c\n  q: 1\n  #c\n  m: 2\n  #c\n  n: 3\n", "k.m"),
+        ("#c\nq: 1\n#c\nm: 2\n", "q"),
+        ("l:\n  - 1 #c\n  - 1 #c\n  - 2 #c\n", "l[2]"),
+    ] {
+        let (world, before) = values_of(plain);
+        world.ok(["unset", "a.yaml", path]);
+        let (lost, new) = difference(&before, &world.read("a.yaml"));
+        assert_eq!(new, [""; 0], "{plain} {path}");
+        assert!(!lost.is_empty());
     }
 }
 
@@ -221,14 +312,10 @@ fn other_quotes_for_the_same_value_are_kept() {
         ("colon: \"a: b\"\n", "flow: {text: \"5\"}\n"),
         ("last: |\n    one\n    two\n", "last: |\n    one\n    two"),
     ] {
-        let (world, _) = values();
+        let (world, _) = values_of(VALUES);
         let want = VALUES.replace(from, to);
         assert_ne!(want, VALUES, "{from}");
-        world.write("wanted", &want);
-        let copy = format!("cat '{}' > \"$1\"", world.path("wanted").display());
-        let mut edit = world.command(["edit", "a.yaml"]);
-        edit.env("SOPS_EDITOR", world.script(&copy));
-        assert!(edit.output().expect("it runs").status.success(), "{to}");
+        edit(&world, &want);
         let opened = String::from_utf8(world.ok(["decrypt", "a.yaml"])).expect("UTF-8");
         assert_eq!(opened, want, "{to}");
     }
@@ -236,7 +323,7 @@ fn other_quotes_for_the_same_value_are_kept() {
 
 #[test]
 fn a_merge_touches_what_the_branches_touched() {
-    let (world, base) = values();
+    let (world, base) = values_of(VALUES);
     let change = |path, value| {
         world.write("a.yaml", &base);
         world.ok(["set", "a.yaml", path, value]);

@@ -60,6 +60,18 @@ pub(in crate::format) fn replace(
     Ok(())
 }
 
+/// The same edits with a block that ends like most blocks do, where they make one that keeps all its line breaks: opening
+/// a token does not know better.
+fn clipped(written: &[Edit]) -> Option<Vec<Edit>> {
+    let mut clipped = written.to_vec();
+    let is_header = |edit: &&mut Edit| edit.text.starts_with(['|', '>']);
+    let header = clipped.iter_mut().find(is_header)?;
+    let end = header.text.find(['\r', '\n']).unwrap_or(header.text.len());
+    let sign = header.text.find('+').filter(|&at| at < end)?;
+    header.text.remove(sign);
+    Some(clipped)
+}
+
 struct Exchange<'a> {
     layout: Layout<'a>,
     id: NodeId,
@@ -117,13 +129,24 @@ impl Exchange<'_> {
             &mut written,
         )
         .ok()?;
-        // A tag or a block of text does not give way to every value.
-        let text = splice(source, &written).ok()?;
-        let nodes = scan(&text).ok()?;
+        let clipped = clipped(&written);
+        clipped
+            .into_iter()
+            .chain([written])
+            .find(|written| self.is_good(written, wanted))
+    }
+
+    /// Whether `written` makes a text with this value here and nothing else changed: a tag or a block of text does not give
+    /// way to every value.
+    fn is_good(&self, written: &[Edit], wanted: &Value<'_>) -> bool {
+        let Ok(text) = splice(self.layout.source, written) else {
+            return false;
+        };
+        let Ok(nodes) = scan(&text) else { return false };
         let is_good = nodes.get(self.id).is_some_and(|new| {
             value(&text, new).as_ref() == Ok(wanted) && self.may_be_bare(new, wanted)
         });
-        (is_good && self.is_beside_the_same(&text, &nodes)).then_some(written)
+        is_good && self.is_beside_the_same(&text, &nodes)
     }
 
     /// Whether there are the same nodes as before, and no comment has become longer: a line of a block can look like one.

@@ -47,7 +47,7 @@ pub(in crate::format) fn insert(
         pieces.line(&text, &text.layout(parent), name, content, Span::at(at))?;
         at
     };
-    if at == source.len() && text.is_continued() {
+    if at == source.len() && goes_on(source) {
         let message = "the text ends with `\\`, which joins the next line to the last";
         return Err(CannotPlace::new(Span::at(at), message)
             .with_hint("take the `\\` out, or put the value in quotes"));
@@ -126,7 +126,11 @@ pub(in crate::format) fn remove(
         let above = text.line_start(lines.start().saturating_sub(1));
         if is_first && text.is_empty_line(lines.end()) {
             lines = Span::new(lines.start(), next_line(source, lines.end()));
-        } else if !is_first && text.is_empty_line(above) && !text.would_join(above, lines.end()) {
+        } else if !is_first
+            && text.is_empty_line(above)
+            && !goes_on(source.get(..above).unwrap_or_default())
+            && !text.would_join(above, lines.end())
+        {
             lines = Span::new(above, lines.end());
         }
     }
@@ -136,19 +140,19 @@ pub(in crate::format) fn remove(
     Ok(())
 }
 
+/// Whether the last line of `text` is one that goes on in the next.
+fn goes_on(text: &str) -> bool {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let line = text.rsplit('\n').next().unwrap_or_default().trim();
+    line.ends_with('\\') && !line.starts_with([';', '#'])
+}
+
 struct Text<'a> {
     source: &'a str,
     nodes: &'a [Node],
 }
 
 impl<'a> Text<'a> {
-    /// Whether the last line is one that goes on in the next.
-    fn is_continued(&self) -> bool {
-        let text = self.source.strip_suffix('\n').unwrap_or(self.source);
-        let line = text.rsplit('\n').next().unwrap_or_default().trim();
-        line.ends_with('\\') && !line.starts_with([';', '#'])
-    }
-
     fn line_break(&self) -> &'static str {
         line_break(self.source)
     }

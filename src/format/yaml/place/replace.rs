@@ -47,15 +47,16 @@ pub(in crate::format) fn replace(
         content,
     };
     exchange.refuse_merge()?;
-    if exchange.touches_comment() {
-        edits.push(Edit::new(Span::at(node.span.end()), " "));
-    }
     if let Some(written) = exchange.in_its_style() {
         edits.extend(written);
     } else if parent.flow {
         exchange.in_flow(edits)?;
     } else {
         exchange.in_block(edits)?;
+    }
+    // Behind what was written: a value that is not there yet may go to the same place.
+    if exchange.touches_comment() {
+        edits.push(Edit::new(Span::at(node.span.end()), " "));
     }
     Ok(())
 }

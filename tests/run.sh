@@ -73,4 +73,9 @@ with zipfile.ZipFile(package) as package:
 }
 ansible_collection community/sops
 
-run cargo test "$@"
+# Whoever started this may ignore signals, as `nohup` does; the tests send some.
+default_signals=()
+if env --default-signal=HUP true 2>/dev/null; then
+  default_signals=(env --default-signal=HUP,INT,QUIT,TERM)
+fi
+run "${default_signals[@]}" cargo test "$@"

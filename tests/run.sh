@@ -78,4 +78,4 @@ default_signals=()
 if env --default-signal=HUP true 2>/dev/null; then
   default_signals=(env --default-signal=HUP,INT,QUIT,TERM)
 fi
-run "${default_signals[@]}" cargo test "$@"
+run ${default_signals[@]+"${default_signals[@]}"} cargo test "$@"

@@ -160,8 +160,8 @@ impl Removal<'_> {
         }
     }
 
-    /// The lines of an entry of a flow collection that shares them with no other, with the line break before them; it ends at
-    /// `end`, with its comma.
+    /// The lines of an entry of a flow collection that shares them with no other, with a line break; it ends at `end`, with its
+    /// comma.
     fn own_flow_lines(&self, end: usize) -> Option<Span> {
         let bytes = self.layout.source.as_bytes();
         let last = line_end(bytes, end);
@@ -169,8 +169,11 @@ impl Removal<'_> {
             self.layout.begins_line(self.start) && self.layout.next_mark(end, last) == last;
         is_alone.then(|| {
             let first = self.layout.line_start(self.layout.lead(self.id));
-            // An insertion puts its line break before its line.
-            Span::new(first - self.layout.break_before(first), last)
+            // With the line break that an insertion there puts in: behind it before others, before it behind them.
+            match self.next {
+                Some(_) => Span::new(first, last + break_len(bytes, last)),
+                None => Span::new(first - self.layout.break_before(first), last),
+            }
         })
     }
 }

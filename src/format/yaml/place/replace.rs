@@ -182,9 +182,13 @@ impl Exchange<'_> {
             return Err(self.refused("a comment stands between a tag or anchor and its value"));
         }
         let mark = layout.behind_mark(self.id);
-        let spans_lines = |key: Span| line_end(layout.source.as_bytes(), key.start()) < key.end();
-        if mark.is_none() && self.node.key.is_some_and(spans_lines) {
-            return Err(self.refused("only a key on one line can have a value"));
+        let is_unfit = |key: Span| {
+            let text = key.of(layout.source);
+            let is_mark = text.starts_with(['!', '&']) && !text.contains([' ', '\t']);
+            is_mark || line_end(layout.source.as_bytes(), key.start()) < key.end()
+        };
+        if mark.is_none() && self.node.key.is_some_and(is_unfit) {
+            return Err(self.refused("only a key that is written, on one line, can have a value"));
         }
         let props = self.props();
         let blank = if props.is_empty() { "" } else { " " };

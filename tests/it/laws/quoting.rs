@@ -43,7 +43,7 @@ fn spelled(value: &str, style: usize, at: usize) -> String {
     match style {
         0 | 1 if block => lines(" |", at + 4),
         2 if block => lines(" |", at + 2),
-        3 if block => lines(" | # c\n".trim_end_matches(" # c\n"), at + 3),
+        3 if block => lines(" |", at + 3),
         0..2 if single => format!(" '{}'", value.replace('\'', "''")),
         2 if matches!(value, "x" | "5" | "true") => format!(" {value}"),
         4 => format!(" {doubled} # c"),
@@ -97,6 +97,15 @@ fn comes_back(text: &str) -> String {
     open(Format::Yaml, &sealed.text, &metadata).text.to_string()
 }
 
+/// Entries as SOPS would have sealed them, with the metadata.
+fn as_sops_writes(entries: &[Entry], random: &mut Counter) -> (String, Metadata) {
+    let mut metadata = metadata(None, false);
+    let plain = yaml(entries, false);
+    let sealed = seal(Format::Yaml, &plain, &mut metadata, random);
+    let sealed = sealed.unwrap_or_else(|| panic!("refused\n{plain}"));
+    (bare(&sealed.text), metadata)
+}
+
 proptest! {
     #![proptest_config(cases(1500))]
 
@@ -107,11 +116,7 @@ proptest! {
         keep in select(&[0_usize, 1, 2, 7][..]),
     ) {
         let mut random = Counter::default();
-        let mut metadata = metadata(None, false);
-        let plain = yaml(&before, false);
-        let sealed = seal(Format::Yaml, &plain, &mut metadata, &mut random)
-            .unwrap_or_else(|| panic!("refused\n{plain}"));
-        let sealed = bare(&sealed.text);
+        let (sealed, metadata) = as_sops_writes(&before, &mut random);
         let opened = open(Format::Yaml, &sealed, &metadata);
 
         // As it was opened, but for the first entries.
@@ -128,11 +133,7 @@ proptest! {
     #[test]
     fn one_more_line_changes_no_other(before in entries(), first in any::<bool>()) {
         let mut random = Counter::default();
-        let mut metadata = metadata(None, false);
-        let plain = yaml(&before, false);
-        let sealed = seal(Format::Yaml, &plain, &mut metadata, &mut random)
-            .unwrap_or_else(|| panic!("refused\n{plain}"));
-        let sealed = bare(&sealed.text);
+        let (sealed, metadata) = as_sops_writes(&before, &mut random);
         let opened = open(Format::Yaml, &sealed, &metadata);
         let text = if first {
             format!("new: y\n{}", *opened.text)

@@ -1,4 +1,6 @@
 //! Blocks of text (`|`, `>`): a token as the only line of one, and a text as its lines, or as those of a new one.
+//!
+//! Says `None` where a text cannot be a block that reads back as this text. Knows nothing of what is written then, nor of types.
 
 use std::borrow::Cow;
 

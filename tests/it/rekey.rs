@@ -338,25 +338,25 @@ fn where_no_rule_is_for_a_file_whoever_the_config_names_is_known() {
     world.fails(1, ["rotate", "-i", "app.yaml"]);
 }
 
-/// Puts a recipient of a kind that this version does not know into a file.
+/// Puts a recipient of a kind that this version does not know into a file. Its value has dots, which no token has by chance.
 fn with_future_key(world: &World, name: &str) {
     let text = world.read(name);
     let text = match Format::of_path(name) {
         Format::Yaml => text.replace(
             "sops:\n",
-            "sops:\n    future_kms:\n        - {enc: 'xyz', key: \"k\"} # mine\n",
+            "sops:\n    future_kms:\n        - {enc: 'x.y.z', key: \"k\"} # mine\n",
         ),
         Format::Json | Format::Binary => {
             let at = text.find("\"sops\": {").expect("metadata") + 9;
             let (head, tail) = text.split_at(at);
-            format!("{head}\"future_kms\":[{{\"enc\": \"xyz\",\"key\": \"k\"}}],{tail}")
+            format!("{head}\"future_kms\":[{{\"enc\": \"x.y.z\",\"key\": \"k\"}}],{tail}")
         }
         Format::Dotenv => format!(
-            "{text}sops_future_kms__list_0__map_enc=xyz\nsops_future_kms__list_0__map_key=k\n"
+            "{text}sops_future_kms__list_0__map_enc=x.y.z\nsops_future_kms__list_0__map_key=k\n"
         ),
-        Format::Toml => format!("{text}\n[[sops.future_kms]]\nenc = 'xyz'\nkey = \"k\"\n"),
+        Format::Toml => format!("{text}\n[[sops.future_kms]]\nenc = 'x.y.z'\nkey = \"k\"\n"),
         Format::Ini => {
-            format!("{text}future_kms__list_0__map_enc=xyz\nfuture_kms__list_0__map_key  =  k\n")
+            format!("{text}future_kms__list_0__map_enc=x.y.z\nfuture_kms__list_0__map_key  =  k\n")
         }
     };
     world.write(name, text);
@@ -367,7 +367,7 @@ fn with_future_key(world: &World, name: &str) {
 /// The lines that [`with_future_key`] wrote.
 fn future_lines(text: &str) -> Vec<&str> {
     text.lines()
-        .filter(|line| line.contains("future_kms") || line.contains("xyz"))
+        .filter(|line| line.contains("future_kms") || line.contains("x.y.z"))
         .collect()
 }
 

@@ -165,10 +165,16 @@ fn is_exception(document: &Document<'_>, longer: &Document<'_>) -> bool {
                 || headers(source) != headers(longer.source())
                 || (0..document.nodes().len()).any(is_empty)
         }
-        // The blanks inside of brackets, and a document without entries, which is `{}` afterwards.
+        // The blanks inside of brackets; a document without entries, which is `{}` afterwards; and comments further in below
+        // a `{}`, which are those of its first entry.
         Format::Yaml => {
             let is_bare = |node: &Node| node.parent.is_none() && node.span.is_empty();
-            document.nodes().iter().any(is_bare) || (0..document.nodes().len()).any(is_empty)
+            let has_comments = || source.contains('#');
+            let is_brackets = |node: &Node| node.parent.is_none() && node.span.len() == 2;
+            let nodes = document.nodes();
+            nodes.iter().any(is_bare)
+                || has_comments() && nodes.iter().any(is_brackets)
+                || (0..nodes.len()).any(is_empty)
         }
         Format::Ini | Format::Binary => source.is_empty(),
     }

@@ -31,6 +31,7 @@ enum Expected {
 fn text(block: &str) -> String {
     let text = block
         .replace('␍', "\r")
+        .replace('␉', "\t")
         .replace('␟', "---")
         .replace('␀', "\0");
     match text.trim_end_matches('\n').strip_suffix('∎') {

@@ -144,6 +144,8 @@ impl<'a> Insertion<'a> {
         let mut style = self.layout.style(self.id);
         style.literals = !is_open && self.literals_fit(at);
         let text = entry(self.key, self.content, column, &style).map_err(|error| self.no(error))?;
+        let is_nested = !matches!(self.content, Content::Scalar(_));
+        self.layout.refuse_tab(at, &text, is_nested)?;
         let mut written = PlainWriter::default();
         if is_open {
             written.push_str(style.newline);

@@ -184,6 +184,24 @@ impl<'a> Layout<'a> {
         Some(Position::of(self.source, alias.span.start()).line)
     }
 
+    /// Where a tab stands in the empty lines at `at`, where a line begins. Only a plain text can have it behind itself.
+    pub(super) fn tab_below(self, at: usize) -> Option<usize> {
+        let bytes = self.source.as_bytes();
+        let mut next = at;
+        while next < bytes.len() {
+            let end = line_end(bytes, next);
+            let line = Span::new(next, end);
+            if !self.is_white(line) {
+                return None;
+            }
+            if let Some(tab) = line.of(self.source).find('\t') {
+                return Some(next + tab);
+            }
+            next = self.next_line(next);
+        }
+        None
+    }
+
     /// What new text in the container `id` looks like: as its neighbours do, else as the text does elsewhere.
     pub(super) fn style(self, id: NodeId) -> Style {
         let step = self.step(id, Kind::Mapping);

@@ -74,6 +74,29 @@ impl<'a> Layout<'a> {
             .filter(|node| self.is_white(Span::new(node.span.end(), line)))
     }
 
+    /// Refuses a text that ends, as `text` does, above empty lines with a tab at `at`: where no plain text goes on, that would
+    /// be indentation.
+    ///
+    /// # Errors
+    /// [`CannotPlace`] that shows the tab.
+    pub(super) fn refuse_tab(
+        self,
+        at: usize,
+        text: &str,
+        is_nested: bool,
+    ) -> Result<(), CannotPlace> {
+        let is_plain = !is_nested && !text.trim_end().ends_with(['"', '\'', ']', '}']);
+        match self.tab_below(at).filter(|_| !is_plain) {
+            None => Ok(()),
+            Some(tab) => {
+                let line = Position::of(self.source, tab).line;
+                let message = format!("line {line} is empty but for blanks with a tab");
+                Err(CannotPlace::new(Span::at(tab), message)
+                    .with_hint("take the tab out with `sops-rs edit` first"))
+            }
+        }
+    }
+
     /// Refuses what other places have too: the content of an anchor that an alias stands for.
     ///
     /// # Errors

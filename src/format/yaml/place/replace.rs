@@ -87,9 +87,11 @@ impl Exchange<'_> {
         CannotPlace::new(place, message).with_hint("use `sops-rs edit`")
     }
 
-    /// Whether a comment stands directly behind a bracket or quote; behind anything else it would not be one.
+    /// Whether a comment stands directly behind a bracket or quote; behind anything else it would not be one. That of the last
+    /// entry of a block goes with it.
     fn touches_comment(&self) -> bool {
-        byte(self.layout.source.as_bytes(), self.node.span.end()) == b'#'
+        let is_block = self.node.is_container() && !self.node.flow;
+        !is_block && byte(self.layout.source.as_bytes(), self.node.span.end()) == b'#'
     }
 
     /// Behind `<<` only mappings may stand.

@@ -2,8 +2,8 @@
 
 use super::Removal;
 use crate::edit::Edit;
-use crate::format::yaml::chars::line_end;
-use crate::node::Kind;
+use crate::format::yaml::chars::{byte, line_end};
+use crate::node::{Kind, NodeId};
 use crate::span::Span;
 
 impl Removal<'_> {
@@ -18,8 +18,9 @@ impl Removal<'_> {
             return;
         }
         let previous = self.previous.and_then(|previous| {
-            let previous = layout.end(previous);
-            Some((previous, layout.comma(previous, self.start)?))
+            let comma = layout.comma(layout.end(previous), self.start)?;
+            let is_free = !self.is_held_by_comma(previous, comma);
+            is_free.then_some((layout.end(previous), comma))
         });
         // Without a blank before it, a `#` begins no comment.
         let only_comma = |from: usize, comma: usize| {
@@ -63,6 +64,17 @@ impl Removal<'_> {
         }
     }
 
+    /// Whether the text of the entry before ends with a `:` that would lead to a value if the comma behind it went.
+    fn is_held_by_comma(&self, previous: NodeId, comma: usize) -> bool {
+        let layout = self.layout;
+        let bytes = layout.source.as_bytes();
+        let is_text = !layout.is_empty(previous) || layout.behind_mark(previous).is_none();
+        let ends = matches!(byte(bytes, self.node.span.end()), b',' | b']' | b'}');
+        let comes_close = ends && !layout.has_comment(comma, self.start);
+        let is_colon = layout.between(comma.saturating_sub(1), comma) == ":";
+        is_text && is_colon && !comes_close
+    }
+
     /// From where on the comma before this entry goes, if nothing stands between it and the `:` of the entry before but blanks:
     /// with both of two, which an insertion has put there, else alone.
     fn without_value(&self, comma: usize) -> usize {
@@ -93,5 +105,33 @@ impl Removal<'_> {
         self.layout.nodes.iter().any(|node| {
             node.kind == Kind::Comment && inside.contains(node.span) && !own.contains(node.span)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::edit::splice;
+    use crate::format::yaml::place::remove;
+    use crate::format::yaml::scan;
+
+    /// What go-yaml reads there is a text; other readers refuse it (spec 7.2.1).
+    #[test]
+    fn a_text_with_a_colon_at_its_end_keeps_the_comma_that_makes_it_one() {
+        for (before, after) in [
+            ("n: [a, b:, c ]", "n: [a, b:,  ]"),
+            ("n: {a: 1, b:, c: 1 }", "n: {a: 1, b:,  }"),
+            ("n: [b:, # one\n  c]", "n: [b:, # one\n  ]"),
+            ("n: [b:,\n  c\n]", "n: [b:,\n]"),
+            ("n: [b:, c]", "n: [b:]"),
+        ] {
+            let nodes = scan(before).unwrap();
+            let mut edits = Vec::new();
+            remove(before, &nodes, nodes.len() - 1, &mut edits).unwrap();
+            let found = splice(before, &edits).unwrap();
+            assert_eq!(*found, after);
+            let kept = nodes.iter().take(nodes.len() - 1).map(|node| node.kind);
+            let kinds: Vec<_> = scan(&found).unwrap().iter().map(|node| node.kind).collect();
+            assert_eq!(kinds, kept.collect::<Vec<_>>(), "{before}");
+        }
     }
 }

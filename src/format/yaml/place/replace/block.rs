@@ -38,6 +38,9 @@ impl Exchange<'_> {
         };
         let old = self.old(from)?;
         let text = self.new_text(old)?;
+        let is_nested = !matches!(self.content, Content::Scalar(_));
+        let behind = layout.next_line(old.rest.end());
+        layout.refuse_tab(behind, &text, is_nested)?;
         let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
         let head = head.strip_suffix('\r').unwrap_or(head);
         if keeps_props || props.is_empty() {
@@ -45,11 +48,22 @@ impl Exchange<'_> {
         } else {
             edits.push(Edit::new(old.head, [" ", props, head].concat()));
         }
+        edits.extend(self.comment_gap(old, head, props));
         let newline = self.style().newline;
         let rest = rest.strip_suffix(newline).unwrap_or(rest);
         let newline = if rest.is_empty() { "" } else { newline };
         edits.push(Edit::new(old.rest, [newline, rest].concat()));
         Ok(())
+    }
+
+    /// A blank in place of blanks with a tab before a comment that stays, if nothing else is left on the line: no reader takes a
+    /// tab directly behind a dash.
+    fn comment_gap(&self, old: Old, head: &str, props: &str) -> Option<Edit> {
+        let kept = self.layout.between(old.head.end(), old.rest.start());
+        let blanks = kept.len() - kept.trim_start_matches([' ', '\t']).len();
+        let gap = Span::new(old.head.end(), old.head.end() + blanks);
+        let is_bare = head.is_empty() && props.is_empty() && blanks < kept.len();
+        (is_bare && gap.of(self.layout.source).contains('\t')).then(|| Edit::new(gap, " "))
     }
 
     /// The edit on the line of the key; blanks that align a value on one line stay.

@@ -16,19 +16,22 @@ use super::args::IdentityArgs;
 use super::context::Context;
 use super::encrypt::cannot_seal;
 use super::exit::Exit;
+use super::pointing;
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
 
-/// Opens a sealed file and writes what is in it as `output`.
+/// Opens a sealed file and writes what is in it as `output`, or only the document `number`, counted from 1.
 ///
 /// # Errors
-/// The [`Failure`] to report, [`Exit::CannotEmit`] if the output format has no room for something.
+/// The [`Failure`] to report: [`Exit::CannotEmit`] if the output format has no room for something, [`Exit::NoSuchPath`] for a
+/// document that is not there.
 pub(crate) fn open(
     context: &mut Context,
     source: &Source,
     identity: &IdentityArgs,
     ignore_mac: bool,
     output: OutputFormat,
+    number: Option<usize>,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let sealed = Sealed::parse(context, source)?;
     let key = sealed.data_key(context, identity)?;
@@ -36,7 +39,16 @@ pub(crate) fn open(
     let opened = convert::open(&sealed.document, metadata, selection, &key, ignore_mac)
         .map_err(|error| sealed.cannot_open(&error))?;
     sealed.warn(context, &opened.warnings);
-    write(&source.name, &opened.documents, output)
+    let documents = &opened.documents;
+    if number.is_none() {
+        let several = "choose one with `--document N`, or put them into files of their own";
+        return write(&source.name, documents, output, several);
+    }
+    let number = pointing::number(number, Exit::NoSuchPath)?;
+    let chosen = documents
+        .get(number)
+        .ok_or_else(|| pointing::no_document(&source.name, documents.len(), Exit::NoSuchPath))?;
+    write(&source.name, std::slice::from_ref(chosen), output, "")
 }
 
 /// A plaintext that is about to be sealed: as it was read, or in another format.
@@ -58,7 +70,13 @@ impl Plaintext {
             return Ok(Self { source, values });
         }
         let documents = contents(&source)?;
-        let bytes = write(&source.name, &documents, OutputFormat::File(format))?;
+        let several = "only YAML holds several documents; put them into files of their own";
+        let bytes = write(
+            &source.name,
+            &documents,
+            OutputFormat::File(format),
+            several,
+        )?;
         Ok(Self {
             source: Source {
                 name: source.name.clone(),
@@ -102,10 +120,12 @@ fn contents(source: &Source) -> Result<Vec<Content<'_>>, Failure> {
         .map_err(|error| cannot_seal(source, None, &EncryptError::Leaf(error)))
 }
 
+/// `several` is what to do about several documents where there is room for one.
 fn write(
     name: &str,
     documents: &[Content<'_>],
     output: OutputFormat,
+    several: &str,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     convert::write(output, documents).map_err(|CannotEmit { path, reason }| {
         let what = if path.is_empty() {
@@ -116,7 +136,7 @@ fn write(
         let message = format!("{what} cannot be written as {}: {reason}", output.name());
         Failure::new(Exit::CannotEmit, message).hint(match documents.len() {
             0 | 1 => "choose an `--output-type` that has room for it, or change the file",
-            _ => "only YAML holds several documents; put them into files of their own",
+            _ => several,
         })
     })
 }

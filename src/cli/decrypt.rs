@@ -57,8 +57,8 @@ pub(crate) struct Decrypt {
     /// Only the value at this place, as `get` gives it: `a.b[0]`, `["a"]["b"][0]` or `/a/b/0`
     #[arg(long, value_name = "PATH", conflicts_with_all = ["in_place", "more", "recursive", "output_dir"])]
     extract: Option<String>,
-    /// Which document of a YAML file `--extract` means, counted from 1; the default is the first
-    #[arg(long, value_name = "N", requires = "extract")]
+    /// Only this document of a YAML file, counted from 1; `--extract` takes the first by default
+    #[arg(long, value_name = "N", conflicts_with_all = ["in_place", "more", "recursive", "output_dir"])]
     document: Option<usize>,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -152,13 +152,14 @@ fn one(
     let path = arguments.extract.as_ref().filter(|path| !path.is_empty());
     let wanted = path.map(|path| Wanted::new(path, arguments.document, Some(output)));
     let wanted = wanted.transpose()?;
+    let number = arguments.document;
     let (identity, ignore_mac) = (&arguments.identity, arguments.ignore_mac);
     let plaintext = match wanted {
         Some(wanted) => wanted.of(&source, open(context, &source, identity, ignore_mac)?)?,
-        None if output == OutputFormat::File(source.format) => {
+        None if output == OutputFormat::File(source.format) && number.is_none() => {
             open(context, &source, identity, ignore_mac)?
         }
-        None => converting::open(context, &source, identity, ignore_mac, output)?,
+        None => converting::open(context, &source, identity, ignore_mac, output, number)?,
     };
     if let (Target::File(path), Some(_)) = (target, &arguments.output_dir) {
         io::make_parents(context, path)?;

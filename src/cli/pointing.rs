@@ -42,14 +42,19 @@ pub(crate) fn place(pointer: &Pointer) -> String {
     }
 }
 
+/// Says that a file has only `found` documents.
+pub(crate) fn no_document(name: &str, found: usize, exit: Exit) -> Failure {
+    Failure::new(
+        exit,
+        format!("`{name}` has no document of this number: it has {found}"),
+    )
+}
+
 /// What is wrong with a path, in words, for a command that ends with `exit` then.
 pub(crate) fn failure(name: &str, pointer: &Pointer, error: &ChangeError, exit: Exit) -> Failure {
     match error {
         ChangeError::NotFound(error) => not_found(name, pointer, error, exit),
-        ChangeError::NoDocument { found } => Failure::new(
-            exit,
-            format!("`{name}` has no document of this number: it has {found}"),
-        ),
+        ChangeError::NoDocument { found } => no_document(name, *found, exit),
         ChangeError::Leaf(error) => Failure::new(Exit::CannotOpen, error.message.clone()),
         _ => Failure::new(exit, error.to_string()),
     }

@@ -302,9 +302,35 @@ fn aliases_and_documents() {
         world.fails(4, ["decrypt", "--output-type", "json", "f.yaml"]),
         str![[r#"
 sops-rs: error: `f.yaml` cannot be written as json: JSON holds one document, and here are 2
-hint: only YAML holds several documents; put them into files of their own
+hint: choose one with `--document N`, or put them into files of their own
 
 "#]]
+    );
+    let json = ["decrypt", "--output-type", "json", "--document"];
+    let number = |number| json.into_iter().chain([number, "f.yaml"]);
+    assert_eq!(read(Format::Json, &world.ok(number("2"))), json!({"b": 2}));
+    assert_eq!(
+        world.ok(["decrypt", "--document", "2", "f.yaml"]),
+        b"b: 2\n"
+    );
+    assert!(world.fails(91, number("3")).contains("it has 2"));
+    assert!(world.fails(91, number("0")).contains("counted from 1"));
+    world.fails(8, ["decrypt", "-i", "--document", "2", "f.yaml"]);
+    world.write("plain.yaml", "a: CANARY\n---\nb: 2\n");
+    let message = world.fails(
+        4,
+        [
+            "encrypt",
+            "--age",
+            ALICE,
+            "--output-type",
+            "json",
+            "plain.yaml",
+        ],
+    );
+    assert!(
+        message.contains("put them into files of their own"),
+        "{message}"
     );
 }
 

@@ -128,6 +128,10 @@ impl Insertion<'_> {
             written.push_str(blanks);
         }
         written.push_str(text);
+        // Without a blank before it, a `#` is part of a text.
+        if self.byte(open) == b'#' {
+            written.push_str(" ");
+        }
         edit(open, written)
     }
 

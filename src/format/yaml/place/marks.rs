@@ -25,6 +25,16 @@ impl<'a> Layout<'a> {
         (colon < limit && byte(self.source.as_bytes(), colon) == b':').then_some(colon + 1)
     }
 
+    /// Whether an entry ends with a tag or anchor, of a key or value without a text. A comma behind it would be part of a tag.
+    pub(super) fn ends_with_mark(self, id: NodeId) -> bool {
+        let end = self.end(id);
+        self.node(id).is_some_and(|node| {
+            let is_last = |span: Span| !span.is_empty() && span.end() == end;
+            let is_mark = |key: &Span| key.of(self.source).starts_with(['!', '&']);
+            is_last(node.props) || node.key.filter(is_mark).is_some_and(is_last)
+        })
+    }
+
     /// The first byte in `from..to` that is no blank, line break or part of a comment; else `to`.
     pub(super) fn next_mark(self, from: usize, to: usize) -> usize {
         let bytes = self.source.as_bytes();

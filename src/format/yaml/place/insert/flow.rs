@@ -107,6 +107,7 @@ impl Insertion<'_> {
         match mark {
             Some(mark) if is_blank(bytes, mark) => (mark + 1, ","),
             Some(mark) => (mark, "  ,"),
+            None if self.layout.ends_with_mark(id) => (self.layout.end(id), " ,"),
             None => (self.layout.end(id), ","),
         }
     }

@@ -50,8 +50,11 @@ impl Removal<'_> {
                 edits.push(Edit::remove(Span::new(self.start, end)));
             }
             (Some((previous, comma)), _) => {
+                let has_blank = self.previous.is_some_and(|id| layout.ends_with_mark(id));
                 let from = if layout.has_comment(previous, comma) {
                     comma
+                } else if has_blank {
+                    previous
                 } else {
                     previous.max(self.without_value(comma))
                 };

@@ -61,6 +61,17 @@ impl<'a> Content<'a> {
         Self::Map(Vec::new())
     }
 
+    /// How many lists and mappings are inside each other at most: 0 for a value, 1 for a list of values.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let inside = self.entries().map(|entry| &entry.content);
+        let deepest = self.items().chain(inside).map(Self::depth).max();
+        match self {
+            Self::Scalar(_) => 0,
+            Self::List(_) | Self::Map(_) => 1 + deepest.unwrap_or(0),
+        }
+    }
+
     /// The items of a list, comments passed over; none if it is no list.
     pub fn items(&self) -> impl Iterator<Item = &Self> {
         let parts = match self {

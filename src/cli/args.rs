@@ -3,7 +3,7 @@
 //! Knows the spelling of spec 9.4 and the environment variables of spec 9.3 that stand for an option; decides nothing.
 //! Lists are split at commas; blanks around an element and empty elements mean nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
@@ -25,6 +25,17 @@ pub(crate) struct InputArgs {
     /// Name that rules and formats go by, in place of the file's own
     #[arg(long, value_name = "PATH")]
     pub(crate) filename_override: Option<PathBuf>,
+}
+
+impl InputArgs {
+    /// A file that goes by its own name.
+    pub(crate) fn of_file(file: &Path, input_type: Option<Format>) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            input_type,
+            filename_override: None,
+        }
+    }
 }
 
 /// Where the result goes.

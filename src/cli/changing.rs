@@ -12,11 +12,11 @@ use sops_rs::format::Format;
 use sops_rs::node::Kind;
 use sops_rs::ops::change::{Action, ChangeError, change};
 use sops_rs::ops::locate::{NotFound, Why, locate};
-use sops_rs::pointer::Pointer;
+use sops_rs::pointer::{Pointer, Step};
 use sops_rs::value::Value;
 use zeroize::Zeroizing;
 
-use super::args::IdentityArgs;
+use super::args::{IdentityArgs, InputArgs};
 use super::context::Context;
 use super::encrypt::{Opened, Resealing};
 use super::exit::Exit;
@@ -24,6 +24,7 @@ use super::io::{self, Input, Privacy};
 use super::pointing;
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
+use super::target::same_format;
 
 /// Which place of which file.
 #[derive(Args, Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct ChangeArgs {
     /// Format of the file; the default is what its name says
     #[arg(long, value_name = "FORMAT", value_parser = super::args::format())]
     input_type: Option<Format>,
-    /// The same as --input-type: a file keeps its format
+    /// A file keeps its format: only that is accepted
     #[arg(long, value_name = "FORMAT", value_parser = super::args::format(), hide = true)]
     output_type: Option<Format>,
     /// Change the file even if its MAC is missing or wrong; it gets a new one
@@ -60,17 +61,6 @@ impl ChangeArgs {
         pointing::parse(&self.path, Exit::BadChange)
     }
 
-    fn format(&self, name: &str) -> Result<Format, Failure> {
-        match (self.input_type, self.output_type) {
-            (Some(one), Some(other)) if one != other => Err(Failure::new(
-                Exit::Conflict,
-                "a file cannot be converted by changing a value of it",
-            )
-            .hint("give --input-type and --output-type the same format")),
-            (given, other) => Ok(given.or(other).unwrap_or_else(|| Format::of_path(name))),
-        }
-    }
-
     /// Makes the change and writes the file; if everything is so already, nothing is written.
     ///
     /// # Errors
@@ -84,7 +74,8 @@ impl ChangeArgs {
         absent: Absent,
     ) -> Result<(), Failure> {
         let name = self.file.display().to_string();
-        let format = self.format(&name)?;
+        let input = InputArgs::of_file(&self.file, self.input_type);
+        let format = same_format(&input, self.output_type, "by changing a value of it")?;
         io::refuse_stream(context, &self.file)?;
         let bytes = io::read(context, &Input::File(self.file.clone()))?;
         let source = Source::new(name, format, bytes);
@@ -97,6 +88,7 @@ impl ChangeArgs {
             ignore_mac: self.ignore_mac,
             allow_clear: self.allow_clear,
         };
+        let is_new = action != Action::Unset;
         let opened = resealing.open()?;
         let Opened::Values(decrypted) = &opened else {
             return Err(one_value(&source.name));
@@ -113,7 +105,7 @@ impl ChangeArgs {
             return Ok(());
         };
         io::replace(context, &self.file, text.as_bytes(), Privacy::Public)?;
-        if self.is_clear(source.format, &text, pointer) {
+        if is_new && self.is_clear(source.format, &text, pointer) {
             context.note(&format!(
                 "`{pointer}` is in clear in `{}`: the rule is {}",
                 source.name,
@@ -135,6 +127,9 @@ impl ChangeArgs {
         let number = pointing::number(self.document, Exit::BadChange)?;
         let document = Document::parse(source.format, plaintext)
             .map_err(|error| Failure::new(Exit::CannotOpen, error.message))?;
+        if action != Action::Unset {
+            self.refuse_dots(&source.name, &document, number, pointer)?;
+        }
         let changed = match (change(&document, number, pointer, action), absent) {
             (Err(ChangeError::NotFound(error)), Absent::IsFine) if error.is_absent() => None,
             (changed, _) => {
@@ -146,6 +141,35 @@ impl ChangeArgs {
             format: source.format,
             bytes: Zeroizing::new(std::mem::take(&mut *text).into_bytes()),
         }))
+    }
+
+    /// Refuses to make `crt` in a new `tls` where `data.tls.crt` was typed and there is a `tls.crt`.
+    fn refuse_dots(
+        &self,
+        name: &str,
+        document: &Document<'_>,
+        number: usize,
+        pointer: &Pointer,
+    ) -> Result<(), Failure> {
+        let root = document.roots().nth(number);
+        let Some(Err(error)) = root.map(|root| locate(document, root, pointer)) else {
+            return Ok(());
+        };
+        let is_there = |key: &String| {
+            let key = Pointer::new(vec![Step::Key(key.clone())]);
+            locate(document, error.at.id, &key).is_ok()
+        };
+        let missing = pointer.steps().get(error.taken..).unwrap_or_default();
+        let dotted = pointing::dotted(missing).find(|key| self.path.contains(key) && is_there(key));
+        let Some(key) = dotted else {
+            return Ok(());
+        };
+        let at = pointer.truncated(error.taken);
+        let quoted = pointing::in_quotes(pointer);
+        let error = ChangeError::NotFound(error);
+        Err(pointing::failure(name, pointer, &error, Exit::BadChange).hint(format!(
+            "write `{at}[\"{key}\"]` for the key that is there, `{quoted}` for new ones inside each other"
+        )))
     }
 
     /// Whether a value stands at this place or below it, and is no token.

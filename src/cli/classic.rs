@@ -231,9 +231,11 @@ impl Line {
     }
 }
 
-/// What stands behind the name of a command: its options with two dashes, all else as it was typed.
+/// What stands behind the name of a command: its options with two dashes, all else as it was typed. Misspelt options come
+/// first, since one behind PATH would be taken for a VALUE that begins with a dash.
 fn spelled_for(root: &Command, verb: &Command, rest: IntoIter<OsString>) -> Vec<OsString> {
-    let mut spelled = Vec::new();
+    let takes_dashes = verb.get_positionals().any(Arg::is_allow_hyphen_values_set);
+    let (mut misspelt, mut spelled) = (Vec::new(), Vec::new());
     let mut verb = verb;
     let mut words = Words::of_command(root, verb, rest);
     while let Some(word) = words.next() {
@@ -243,9 +245,21 @@ fn spelled_for(root: &Command, verb: &Command, rest: IntoIter<OsString>) -> Vec<
             verb = inner;
             words.commands.insert(0, inner);
         }
-        spelled.extend(word.spelled());
+        match word {
+            Word::Unknown(word) if takes_dashes && looks_like_option(&word) => misspelt.push(word),
+            word => spelled.extend(word.spelled()),
+        }
     }
-    spelled
+    misspelt.append(&mut spelled);
+    misspelt
+}
+
+/// Two dashes and words of small letters: what begins otherwise, such as a key in PEM or a negative number, is a value.
+fn looks_like_option(word: &OsStr) -> bool {
+    let name = word.to_str().and_then(|word| word.strip_prefix("--"));
+    let name = name.map(|name| name.split_once('=').map_or(name, |(name, _)| name));
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+    name.is_some_and(|name| !name.starts_with('-') && name.bytes().all(is_letter))
 }
 
 /// Index and value in the argument of `--set`.

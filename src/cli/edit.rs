@@ -14,7 +14,7 @@ use sops_rs::ops::encrypt::raised_version;
 use sops_rs::secret::DataKey;
 use zeroize::Zeroizing;
 
-use super::args::{AnywhereArgs, IdentityArgs, KeyArgs, SelectionArgs};
+use super::args::{AnywhereArgs, IdentityArgs, InputArgs, KeyArgs, SelectionArgs};
 use super::context::Context;
 use super::creation::decide;
 use super::editor;
@@ -24,6 +24,7 @@ use super::io::{self, Input, Privacy};
 use super::private::PrivateDir;
 use super::report::Failure;
 use super::sealed::{Sealed, Source};
+use super::target::same_format;
 
 /// Edit a file in plaintext; it is encrypted again when the editor ends
 ///
@@ -40,7 +41,7 @@ pub(crate) struct Edit {
     /// Format of the file; the default is what its name says
     #[arg(long, value_name = "FORMAT", value_parser = super::args::format())]
     input_type: Option<Format>,
-    /// The same as --input-type: a file keeps its format
+    /// A file keeps its format: only that is accepted
     #[arg(long, value_name = "FORMAT", value_parser = super::args::format(), hide = true)]
     output_type: Option<Format>,
     #[command(flatten)]
@@ -63,17 +64,6 @@ impl Edit {
         self.selection.anywhere = self.selection.anywhere.or(earlier);
         self
     }
-
-    fn format(&self, name: &str) -> Result<Format, Failure> {
-        match (self.input_type, self.output_type) {
-            (Some(one), Some(other)) if one != other => Err(Failure::new(
-                Exit::Conflict,
-                "a file cannot be converted by editing it",
-            )
-            .hint("give --input-type and --output-type the same format")),
-            (given, other) => Ok(given.or(other).unwrap_or_else(|| Format::of_path(name))),
-        }
-    }
 }
 
 /// Runs the command.
@@ -86,7 +76,8 @@ pub(crate) fn run(
     config: Option<&Path>,
 ) -> Result<Exit, Failure> {
     let name = arguments.file.display().to_string();
-    let format = arguments.format(&name)?;
+    let input = InputArgs::of_file(&arguments.file, arguments.input_type);
+    let format = same_format(&input, arguments.output_type, "by editing it")?;
     io::refuse_stream(context, &arguments.file)?;
     if context.resolve(&arguments.file).symlink_metadata().is_err() {
         return create(context, arguments, config, None, &name, format);

@@ -9,7 +9,7 @@ use sops_rs::document::Document;
 use sops_rs::format::Format;
 use sops_rs::format::emit::OutputFormat;
 use sops_rs::ops::change::ChangeError;
-use sops_rs::ops::extract::{extract, spell};
+use sops_rs::ops::extract::{extract, extract_as_spelled, spell};
 use sops_rs::pointer::{Pointer, Step};
 use zeroize::Zeroizing;
 
@@ -114,8 +114,14 @@ impl Wanted {
             .map_err(|error| Failure::new(Exit::CannotOpen, error.message))?;
         let wrong =
             |error: ChangeError| pointing::failure(name, &self.pointer, &error, Exit::NoSuchPath);
-        let content = extract(&document, self.number.unwrap_or(0), &self.pointer).map_err(wrong)?;
-        let output = self.output.unwrap_or(OutputFormat::File(source.format));
+        let (own, number) = (OutputFormat::File(source.format), self.number.unwrap_or(0));
+        let output = self.output.unwrap_or(own);
+        let content = if output == own {
+            extract_as_spelled(&document, number, &self.pointer)
+        } else {
+            extract(&document, number, &self.pointer)
+        };
+        let content = content.map_err(wrong)?;
         spell(&content, output).map_err(|error| {
             let place = pointing::place(&self.pointer);
             let message = format!("{place} cannot be written as {}: {error}", output.name());

@@ -9,17 +9,24 @@ use sops_rs::pointer::{Pointer, Step};
 use super::exit::Exit;
 use super::report::Failure;
 
+/// The most words, with dots between them, that are looked for as one key.
+const MOST_WORDS: usize = 16;
+
 /// Reads a path.
 ///
 /// # Errors
-/// A [`Failure`] with this exit code that marks the place.
+/// A [`Failure`] with this exit code that marks the place, and shows nothing behind it: what does not belong there may be the
+/// value.
 pub(crate) fn parse(text: &str, exit: Exit) -> Result<Pointer, Failure> {
     Pointer::parse(text).map_err(|error| {
-        let column = text.get(..error.at).unwrap_or(text).chars().count();
+        let good = text.get(..error.at).unwrap_or_default();
+        let rest = if good == text { "" } else { "…" };
         Failure::new(exit, format!("this is no path: {error}"))
-            .detail(text)
-            .detail(format!("{}^", " ".repeat(column)))
-            .hint("a path is written `a.b[0]`, `[\"a\"][\"b\"][0]` or `/a/b/0`")
+            .detail(format!("{good}{rest}"))
+            .detail(format!("{}^", " ".repeat(good.chars().count())))
+            .hint(
+                "a path is written `a.b[0]`, `[\"a\"][\"b\"][0]` or `/a/b/0`, and in single quotes in a shell",
+            )
     })
 }
 
@@ -100,23 +107,35 @@ fn not_found(name: &str, pointer: &Pointer, error: &NotFound, exit: Exit) -> Fai
     }
 }
 
+/// The keys that a path without quotes may have meant by its steps: `tls.crt` by `tls` and `crt`.
+pub(crate) fn dotted(steps: &[Step]) -> impl Iterator<Item = String> {
+    let word = |step: &Step| match step {
+        Step::Key(word) | Step::Word(word) => Some(word.clone()),
+        Step::Index(_) | Step::Append => None,
+    };
+    let words: Vec<String> = steps.iter().map_while(word).take(MOST_WORDS).collect();
+    (2..=words.len()).filter_map(move |length| Some(words.get(..length)?.join(".")))
+}
+
+/// A path with all its keys in quotes.
+pub(crate) fn in_quotes(pointer: &Pointer) -> String {
+    let step = |step: &Step| match step {
+        Step::Key(key) | Step::Word(key) => format!("[\"{key}\"]"),
+        Step::Index(index) => format!("[{index}]"),
+        Step::Append => "[]".to_owned(),
+    };
+    pointer.steps().iter().map(step).collect()
+}
+
 /// The one thing to do about it.
 fn hint(pointer: &Pointer, error: &NotFound, at: &Pointer) -> Option<String> {
     match &error.why {
         Why::NoKey { present, .. } => {
-            // `data.tls.crt` where the key is `tls.crt`.
-            let mut joined = String::new();
-            for step in pointer.steps().get(error.taken..)? {
-                let (Step::Key(word) | Step::Word(word)) = step else {
-                    break;
-                };
-                joined.push_str(if joined.is_empty() { "" } else { "." });
-                joined.push_str(word);
-                if present.contains(&joined) {
-                    return Some(format!("did you mean `{at}[\"{joined}\"]`?"));
-                }
-            }
-            None
+            let mut dotted = dotted(pointer.steps().get(error.taken..)?);
+            let key = dotted.find(|key| present.contains(key))?;
+            Some(format!(
+                "did you mean `{at}[\"{key}\"]`? put it in single quotes in a shell"
+            ))
         }
         Why::NoItem { length: 0, .. } => None,
         Why::NoItem { length, .. } => Some(format!(

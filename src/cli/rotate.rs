@@ -223,7 +223,7 @@ fn rotate(
         input_type: arguments.input_type,
         filename_override: arguments.filename_override.clone(),
     };
-    let format = same_format(&named, arguments.output_type)?;
+    let format = same_format(&named, arguments.output_type, "while its key is changed")?;
     let source = Source::new(input.name(), format, io::read(context, &input)?);
     let sealed = Sealed::parse(context, &source)?;
     let mut wanted = Wanted::of(&sealed.metadata);

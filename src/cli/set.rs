@@ -110,7 +110,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Set) -> Result<Exit, Failur
                     "at its character {}",
                     characters(&text, error.at) + 1
                 ))
-                .hint("write text in quotes, such as '\"text\"'; `set --string` takes it as it is")
+                .hint(json_hint(&text))
         })?
     };
     let action = if arguments.insert {
@@ -129,6 +129,15 @@ pub(crate) fn run(context: &mut Context, arguments: &Set) -> Result<Exit, Failur
         ));
     }
     Ok(Exit::Success)
+}
+
+/// What to do about a text that is no JSON.
+fn json_hint(text: &str) -> &'static str {
+    if text.trim_start().starts_with(['{', '[']) {
+        "correct it there; inside of lists and mappings, too, text and keys stand in double quotes"
+    } else {
+        "write text in quotes, such as '\"text\"'; `set --string` takes it as it is"
+    }
 }
 
 fn characters(text: &str, bytes: usize) -> usize {

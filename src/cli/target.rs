@@ -100,26 +100,28 @@ fn known_format(input: &InputArgs) -> Option<Format> {
     Some(format).filter(|format| *format != Format::Binary)
 }
 
-/// The one format of a file that is changed and not converted: what `--input-type` says, else what the name says.
+/// The one format of a file that is changed and not converted: what `--input-type` says, else what the name says; of a name
+/// that says nothing, what `--output-type` says. `change` says what is done to the file.
 ///
 /// # Errors
 /// [`Exit::Conflict`] if the output shall have another.
 pub(crate) fn same_format(
     input: &InputArgs,
     output_type: Option<Format>,
+    change: &str,
 ) -> Result<Format, Failure> {
-    let format = input_format(input);
-    match output_type {
-        Some(other) if other != format => Err(Failure::new(
+    let known = input.input_type.or_else(|| known_format(input));
+    match (known, output_type) {
+        (Some(format), Some(other)) if other != format => Err(Failure::new(
             Exit::Conflict,
             format!(
-                "a file cannot be converted from {} to {} while its key is changed",
+                "a file cannot be converted from {} to {} {change}",
                 format.name(),
                 other.name()
             ),
         )
         .hint("leave out --output-type; `encrypt` and `decrypt` convert")),
-        _ => Ok(format),
+        (known, other) => Ok(known.or(other).unwrap_or(Format::Binary)),
     }
 }
 
@@ -201,7 +203,7 @@ mod tests {
                 input_type,
                 filename_override: None,
             };
-            same_format(&input, output_type).map_err(|failure| failure.exit)
+            same_format(&input, output_type, "so").map_err(|failure| failure.exit)
         };
         let json = Some(Format::Json);
         assert_eq!(format(None, None), Ok(Format::Yaml));

@@ -28,6 +28,15 @@ impl<'a> Document<'a> {
         Builder::new(self, &|_, node| self.leaf(node)).content(id, 0)
     }
 
+    /// The same with the scalars of TOML in their own spelling: a local date is one in TOML alone.
+    ///
+    /// # Errors
+    /// [`ScanError`] as [`Self::content`] has it.
+    pub fn content_as_spelled(&self, id: NodeId) -> Result<Content<'a>, ScanError> {
+        let read = |_, node: &Node| Ok(leaf(node, self.plaintext(node)?));
+        Builder::new(self, &read).content(id, 0)
+    }
+
     /// The content of every document in the text.
     ///
     /// # Errors
@@ -50,10 +59,14 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`ScanError`] if it cannot be decoded.
     pub fn leaf(&self, node: &Node) -> Result<Leaf<'a>, ScanError> {
-        Ok(match (node.kind, self.value(node)?) {
-            (Kind::Comment, Value::Str(text)) => Leaf::Comment(text),
-            (_, value) => Leaf::Value(value),
-        })
+        Ok(leaf(node, self.value(node)?))
+    }
+}
+
+fn leaf<'a>(node: &Node, value: Value<'a>) -> Leaf<'a> {
+    match (node.kind, value) {
+        (Kind::Comment, Value::Str(text)) => Leaf::Comment(text),
+        (_, value) => Leaf::Value(value),
     }
 }
 

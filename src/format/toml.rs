@@ -10,9 +10,11 @@ use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 use super::CannotWrite;
+use super::emit::CannotEmit;
 use super::lines::{line_start, next_line};
+use crate::content::Content;
 use crate::edit::Edit;
-use crate::node::{Kind, Node, NodeId, ScanError};
+use crate::node::{Form, Kind, Node, NodeId, ScanError};
 use crate::secret::Plain;
 use crate::span::Span;
 use crate::value::{NotOfType, Type, Value};
@@ -77,6 +79,14 @@ pub fn plaintext<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanErro
     } else {
         Value::Lexeme(kind, Plain::from(lexeme))
     })
+}
+
+/// Any content as it stands behind `=`.
+///
+/// # Errors
+/// [`CannotEmit`] as [`emit`] has it.
+pub fn inline(content: &Content<'_>) -> Result<Zeroizing<String>, CannotEmit> {
+    emit::value(content, Form::Plain)
 }
 
 /// The spelling that a token of type `kind` held.

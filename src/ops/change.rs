@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::content::{Content, Entry, Part};
+use crate::content::{Content, Entry, MAX_DEPTH, Part};
 use crate::document::Document;
 use crate::edit::{BadEdit, splice};
 use crate::format::place::{self, CannotPlace};
@@ -78,6 +78,9 @@ pub enum ChangeError {
         /// The line of what it stands for.
         anchor: usize,
     },
+    /// What the place and the content make is deeper than [`MAX_DEPTH`].
+    #[error("that would be nested in more than {MAX_DEPTH} lists and mappings")]
+    TooDeep,
     /// The text has no room for it.
     #[error(transparent)]
     CannotPlace(#[from] CannotPlace),
@@ -106,8 +109,11 @@ pub fn change(
     if pointer.is_root() {
         return Err(ChangeError::WholeDocument);
     }
-    if action != Action::Unset {
+    if let Action::Set(content) | Action::Insert(content) = &action {
         refuse_reserved(document.format(), pointer)?;
+        if pointer.steps().len() + content.depth() > MAX_DEPTH {
+            return Err(ChangeError::TooDeep);
+        }
     }
     let action = held(document.format(), action)?;
     let Some(placing) = plan(document, root, pointer, action)? else {

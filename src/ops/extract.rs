@@ -9,7 +9,7 @@ use crate::content::Content;
 use crate::document::Document;
 use crate::edit::Edit;
 use crate::format::emit::{CannotEmit, OutputFormat, emit};
-use crate::format::{Format, write_value};
+use crate::format::{Format, toml, write_value};
 use crate::node::{Kind, Node};
 use crate::ops::change::{ChangeError, root};
 use crate::ops::locate::locate;
@@ -31,8 +31,26 @@ pub fn extract<'a>(
     Ok(document.content(found.id)?)
 }
 
+/// The same for an output in the document's own format: lists and mappings keep the spelling of what is in them.
+///
+/// # Errors
+/// Those of [`extract`].
+pub fn extract_as_spelled<'a>(
+    document: &Document<'a>,
+    number: usize,
+    pointer: &Pointer,
+) -> Result<Content<'a>, ChangeError> {
+    let found = locate(document, root(document, number)?, pointer)?;
+    let is_container = document.node(found.id).is_some_and(Node::is_container);
+    Ok(if is_container {
+        document.content_as_spelled(found.id)?
+    } else {
+        document.content(found.id)?
+    })
+}
+
 /// The bytes that `--extract` gives. A mapping or list is a file of its own in `format`; a section of INI, which is none,
-/// is JSON, as SOPS has it.
+/// is JSON, as SOPS has it, and a list of TOML is what stands behind its key.
 ///
 /// # Errors
 /// [`CannotEmit`] if the format has no room for it.
@@ -48,28 +66,33 @@ pub fn spell(
                 .all(|entry| !matches!(entry.content, Content::Scalar(_)));
             let format = match format {
                 OutputFormat::File(Format::Ini) if !is_file => OutputFormat::File(Format::Json),
+                OutputFormat::File(Format::Toml) if matches!(content, Content::List(_)) => {
+                    return Ok(Zeroizing::new(toml::inline(content)?.as_bytes().to_vec()));
+                }
                 _ => format,
             };
             return emit(format, std::slice::from_ref(content));
         }
     };
-    let text = match (value, format) {
-        (Value::Str(text), _) => return Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
-        (Value::Bytes(bytes), _) => return Ok(bytes.clone()),
-        (_, OutputFormat::File(Format::Yaml)) => literal(Format::Yaml, value)? + "\n",
-        (Value::Null, OutputFormat::File(Format::Json)) => "null".to_owned(),
-        (_, OutputFormat::File(Format::Json)) => literal(Format::Json, value)?,
-        (_, OutputFormat::Shell | OutputFormat::File(_)) => literal(Format::Dotenv, value)?,
-    };
-    Ok(Zeroizing::new(text.into_bytes()))
+    match (value, format) {
+        (Value::Str(text), _) => Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
+        (Value::Bytes(bytes), _) => Ok(bytes.clone()),
+        (_, OutputFormat::File(Format::Yaml)) => literal(Format::Yaml, value, "\n"),
+        (_, OutputFormat::File(format @ (Format::Json | Format::Toml))) => {
+            literal(format, value, "")
+        }
+        (_, OutputFormat::Shell | OutputFormat::File(_)) => literal(Format::Dotenv, value, ""),
+    }
 }
 
-/// A value as it stands alone in a file of this format.
-fn literal(format: Format, value: &Value<'_>) -> Result<String, CannotEmit> {
+/// A value as it stands alone in a file of this format, with `end` behind it.
+fn literal(format: Format, value: &Value<'_>, end: &str) -> Result<Zeroizing<Vec<u8>>, CannotEmit> {
     let node = Node::new(Kind::Scalar, None, Span::at(0));
     let mut edits: Vec<Edit> = Vec::new();
     write_value(format, "", &node, value, false, &mut edits)?;
-    Ok(edits.iter().map(|edit| edit.text.as_str()).collect())
+    let pieces = edits.iter().map(|edit| edit.text.as_bytes());
+    let pieces: Vec<&[u8]> = pieces.chain([end.as_bytes()]).collect();
+    Ok(Zeroizing::new(pieces.concat()))
 }
 
 #[cfg(test)]

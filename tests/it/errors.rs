@@ -1323,8 +1323,8 @@ hint: leave out --output-type; `encrypt` and `decrypt` convert
             ],
         ),
         str![[r#"
-sops-rs: error: a file cannot be converted by editing it
-hint: give --input-type and --output-type the same format
+sops-rs: error: a file cannot be converted from yaml to json by editing it
+hint: leave out --output-type; `encrypt` and `decrypt` convert
 
 "#]],
     );

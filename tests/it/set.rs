@@ -177,7 +177,7 @@ fn values_come_from_everywhere() {
             "{\n\t\"a\": [\n\t\t1,\n\t\t2.5,\n\t\tnull\n\t]\n}\n",
         ),
         (vec!["x", "--string", "it's \"so\""], "", "it's \"so\""),
-        (vec!["x", "--string", "--dashes"], "", "--dashes"),
+        (vec!["x", "--string", "--", "--dashes"], "", "--dashes"),
         (vec!["x", "--string", "5"], "", "5"),
         (vec!["x", "--string", "--value-stdin"], "piped\n", "piped"),
         (vec!["x", "--string", "--value-stdin"], "piped", "piped"),
@@ -319,6 +319,26 @@ fn what_is_refused_is_not_written_and_not_shown() {
             "set a.json db.password 5 --output-type yaml --input-type json",
             "converted",
         ),
+        (
+            1,
+            "set a.json db.password --string --value-stdinn",
+            "'--value-stdin'",
+        ),
+        (1, "set a.json db.password 5 --idempotnt", "'--idempotent'"),
+        (
+            8,
+            "set a.json db.password 5 --output-type yaml",
+            "from json to yaml",
+        ),
+        (
+            8,
+            "unset a.json db.password --output-type yaml",
+            "converted",
+        ),
+        (7, "set '[\"db\"]' '\"S3CR3T-CANARY\"' a.json", "no path"),
+        (7, "set a.json '[\"db\"] \"S3CR3T-CANARY\"'", "no path"),
+        (7, "set a.json '[\"db\"]\"S3CR3T-CANARY\"'", "no path"),
+        (7, "set a.json db.user 5}", "nothing more behind"),
         (100, "set a.json db.password", "no value was given"),
         (100, "set a.json", "<PATH>"),
         (100, "set absent.json a 5", "does not exist"),
@@ -379,14 +399,117 @@ fn a_path_that_leads_nowhere_is_explained() {
     let message = world.fails(91, ["get", "a.json", "data.tls.crt"]);
     assert_eq!(
         message,
-        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: did you mean `data[\"tls.crt\"]`?\n"
+        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: did you mean `data[\"tls.crt\"]`? put it in single quotes in a shell\n"
     );
     assert_eq!(world.ok(["get", "a.json", "data[\"tls.crt\"]"]), b"x");
+    let message = world.fails(7, ["set", "a.json", "data.tls.crt", "5"]);
+    assert_eq!(
+        message,
+        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: write `data[\"tls.crt\"]` for the key that is there, `[\"data\"][\"tls\"][\"crt\"]` for new ones inside each other\n"
+    );
+    world.ok(["set", "a.json", "[\"data\"][\"tls\"][\"crt\"]", "5"]);
+    world.ok(["set", "a.json", "data.other.crt", "5"]);
     let message = world.fails(91, ["get", "a.json", "data[x]"]);
     assert_eq!(
         message,
-        "sops-rs: error: this is no path: expected a position or a key in quotes between the brackets\n  data[x]\n       ^\nhint: a path is written `a.b[0]`, `[\"a\"][\"b\"][0]` or `/a/b/0`\n"
+        "sops-rs: error: this is no path: expected a position or a key in quotes between the brackets\n  data[…\n       ^\nhint: a path is written `a.b[0]`, `[\"a\"][\"b\"][0]` or `/a/b/0`, and in single quotes in a shell\n"
     );
+}
+
+/// What is left in clear is said of the value that was set, not of one that came to stand in the place of what went.
+#[test]
+fn a_value_that_stays_in_clear_is_told() {
+    let world = world("");
+    world.write("a.yaml", "p: 1 # enc\nl:\n  # enc\n  - one\n  - two\n");
+    let seal = [
+        "encrypt",
+        "-i",
+        "--encrypted-comment-regex",
+        "enc",
+        "a.yaml",
+    ];
+    world.ok(seal);
+    let note = |arguments: &[&str]| {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.stderr.contains("is in clear")
+    };
+    assert!(!note(&["unset", "a.yaml", "l[0]"]));
+    assert!(note(&["set", "a.yaml", "l[0]", "\"three\""]));
+    assert!(!note(&["set", "a.yaml", "p", "2"]));
+}
+
+/// Words behind the path that look like options are options, unless `--` stands before them; other dashes begin values.
+#[test]
+fn values_may_begin_with_a_dash() {
+    let world = sealed("a.env", "A=1\n");
+    for (words, value) in [
+        ("A -5", "-5"),
+        ("A --string -x", "-x"),
+        ("A --string '-----BEGIN KEY-----'", "-----BEGIN KEY-----"),
+        ("A --string -- --debug", "--debug"),
+        ("--string -- A --debug=1", "--debug=1"),
+    ] {
+        let words = shell_words::split(words).expect("words");
+        let words = words.iter().map(String::as_str);
+        world.ok(["set", "a.env"].into_iter().chain(words));
+        assert_eq!(world.ok(["get", "a.env", "A"]), value.as_bytes());
+    }
+}
+
+/// Depth has a bound, of what is there and of what a path makes: what is beyond it is refused, however far.
+#[test]
+fn nothing_is_made_deeper_than_it_could_be_read() {
+    for name in ["a.json", "a.yaml", "a.toml"] {
+        let world = sealed(
+            name,
+            if name == "a.toml" {
+                "b = 1\n"
+            } else {
+                "{\"b\": 1}\n"
+            },
+        );
+        let before = world.read(name);
+        for depth in [257, 1_000, 30_000] {
+            let path = vec!["a"; depth].join(".");
+            let message = world.fails(7, ["set", name, &path, "5"]);
+            assert!(message.contains("more than 256"), "{message}");
+            world.fails(91, ["get", name, &path]);
+            world.fails(1, ["unset", name, &path]);
+        }
+        let (path, lists) = (vec!["a"; 250].join("."), "[[[[[[[5]]]]]]]");
+        world.fails(7, ["set", name, &path, lists]);
+        assert_eq!(world.read(name), before);
+        world.ok(["set", name, &path, "[[5]]"]);
+        world.ok(["unset", name, "a"]);
+    }
+}
+
+/// Lists and mappings of TOML keep the spelling of what is in them; a value alone is what it means.
+#[test]
+fn parts_of_toml_stay_toml() {
+    let world = sealed(
+        "a.toml",
+        "[a]\nat = 1979-05-27 07:32:00.50\nday = 1979-05-27 # c\nlist = [ 'x', 0xff, 07:32:00 ]\nfloat = 1.0e3\noff = inf\ninstant = 1979-05-27T07:32:00.5-08:00\n",
+    );
+    for (path, expected) in [
+        (
+            "a",
+            "at = 1979-05-27 07:32:00.50\n# c\nday = 1979-05-27\nlist = ['x', 0xff, 07:32:00]\nfloat = 1.0e3\noff = inf\ninstant = 1979-05-27T07:32:00.5-08:00\n",
+        ),
+        ("a.list", "['x', 0xff, 07:32:00]"),
+        ("a.list[0]", "x"),
+        ("a.list[1]", "255"),
+        ("a.day", "1979-05-27"),
+        ("a.float", "1000.0"),
+        ("a.off", "inf"),
+        ("a.instant", "1979-05-27T07:32:00.5-08:00"),
+    ] {
+        let found = String::from_utf8(world.ok(["get", "a.toml", path])).expect("UTF-8");
+        assert_eq!(found, expected, "{path}");
+    }
+    let as_yaml = world.ok(["get", "a.toml", "a.list", "--output-type", "yaml"]);
+    assert_eq!(as_yaml, b"- x\n- 255\n- \"07:32:00\"\n");
 }
 
 #[test]

@@ -11,11 +11,14 @@ use crate::content::Content;
 use crate::document::Document;
 use crate::format::Format;
 use crate::node::{Form, Kind, NodeId, ScanError};
+use crate::span::Span;
 use crate::value::Value;
 
 /// The scanner reads files, which are objects.
 const BEFORE: &str = "{\"\":";
 const BEHIND: &str = "}";
+
+const MORE: &str = "expected nothing more behind the value";
 
 /// A text that should be one JSON value.
 pub struct JsonValue(Zeroizing<String>);
@@ -51,40 +54,50 @@ impl JsonValue {
         let length = self.0.len() - BEFORE.len() - BEHIND.len();
         let bad = |error: ScanError| {
             let at = error.span.start().saturating_sub(BEFORE.len());
-            let message = if at >= length {
-                "the value ends too early".to_owned()
-            } else {
-                error.message
+            let message = match at < length {
+                true => error.message,
+                false if self.closes_early() => MORE.to_owned(),
+                false => "the value ends too early".to_owned(),
             };
             let at = at.min(length);
             BadJson { at, message }
         };
         let document = Document::parse(Format::Json, &self.0).map_err(bad)?;
-        let fail = |id: NodeId, message: String| {
-            let span = document.node(id).map(|node| node.key.unwrap_or(node.span));
-            Err(bad(ScanError::new(span.unwrap_or_default(), message)))
+        let fail = |at: Span, message: String| Err(bad(ScanError::new(at, message)));
+        let name = |id: NodeId| {
+            let key = document.node(id).and_then(|node| node.key);
+            key.unwrap_or_default()
         };
         if let Some(second) = document.children(0).nth(1) {
-            return fail(second, "expected nothing more behind the value".to_owned());
+            return fail(name(second), MORE.to_owned());
         }
         for (id, node) in document.nodes().iter().enumerate() {
             let digits = node.inner.of(&self.0).trim_start_matches('-');
             let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
             let is_number = node.kind == Kind::Scalar && node.form == Form::Plain;
             if is_number && is_integer && matches!(document.value(node), Ok(Value::Float(_))) {
-                return fail(id, "this integer has more than 64 bits".to_owned());
+                return fail(node.span, "this integer has more than 64 bits".to_owned());
             }
             let mut names = HashSet::new();
             for child in document.children(id).filter(|_| node.kind == Kind::Mapping) {
                 let key = document.node(child).map(|child| document.key(child));
                 let key = key.and_then(Result::ok).unwrap_or_default();
                 if names.contains(&key) {
-                    return fail(child, format!("the key `{key}` stands twice in one object"));
+                    return fail(
+                        name(child),
+                        format!("the key `{key}` stands twice in one object"),
+                    );
                 }
                 names.insert(key);
             }
         }
         document.content(1).map_err(bad)
+    }
+
+    /// Whether a bracket too many closes what stands around the value.
+    fn closes_early(&self) -> bool {
+        let text = self.0.strip_suffix(BEHIND).unwrap_or(&self.0);
+        Document::parse(Format::Json, text).is_ok()
     }
 }
 
@@ -126,10 +139,12 @@ mod tests {
             ("[\"CANARY\"", 9, "ends too early"),
             ("1,\"CANARY\":2", 2, "nothing more"),
             ("1}CANARY", 2, "nothing more"),
-            ("1}", 2, "ends too early"),
+            ("1}", 2, "nothing more"),
+            ("{\"a\": 1}}", 9, "nothing more"),
+            ("{\"a\": 1", 7, "ends too early"),
             ("{\"a\": 1, \"a\": 2}", 9, "`a` stands twice"),
             ("9223372036854775808", 0, "64 bits"),
-            ("{\"n\": -9223372036854775809}", 1, "64 bits"),
+            ("{\"n\": -9223372036854775809}", 6, "64 bits"),
             ("1e999", 0, "range of a double"),
             ("'CANARY'", 0, "expected a value"),
         ] {

@@ -13,6 +13,7 @@ use sops_rs::node::Kind;
 use sops_rs::ops::change::{Action, ChangeError, change};
 use sops_rs::ops::locate::{NotFound, Why, locate};
 use sops_rs::pointer::{Pointer, Step};
+use sops_rs::span::Position;
 use sops_rs::value::Value;
 use zeroize::Zeroizing;
 
@@ -132,9 +133,8 @@ impl ChangeArgs {
         }
         let changed = match (change(&document, number, pointer, action), absent) {
             (Err(ChangeError::NotFound(error)), Absent::IsFine) if error.is_absent() => None,
-            (changed, _) => {
-                changed.map_err(|error| refused(&source.name, pointer, &error, absent))?
-            }
+            (changed, _) => changed
+                .map_err(|error| refused(&source.name, plaintext, pointer, &error, absent))?,
         };
         Ok(changed.map(|mut text| Source {
             name: source.name.clone(),
@@ -212,8 +212,14 @@ fn one_value(name: &str) -> Failure {
     .hint("change it with `sops-rs edit`, or encrypt the new bytes over it")
 }
 
-/// Why a change was not made, in words.
-fn refused(name: &str, pointer: &Pointer, error: &ChangeError, absent: Absent) -> Failure {
+/// Why a change of `plaintext` was not made, in words.
+fn refused(
+    name: &str,
+    plaintext: &str,
+    pointer: &Pointer,
+    error: &ChangeError,
+    absent: Absent,
+) -> Failure {
     let exit = match absent {
         Absent::Fails(exit) => exit,
         Absent::IsFine => Exit::Failed,
@@ -222,7 +228,9 @@ fn refused(name: &str, pointer: &Pointer, error: &ChangeError, absent: Absent) -
     match error {
         ChangeError::CannotPlace(error) => {
             let message = format!("`{pointer}` cannot be changed so: {error}");
-            let failure = Failure::new(Exit::CannotEmit, message);
+            let line = Position::of(plaintext, error.span.start()).line;
+            let failure = Failure::new(Exit::CannotEmit, message)
+                .detail(format!("it stands on line {line} of the decrypted file"));
             match &error.hint {
                 Some(hint) => failure.hint(hint),
                 None => failure,

@@ -87,7 +87,8 @@ const END_OF_INDEX: &str = "] ";
 ///
 /// The line is in the old style if an option of a mode comes before anything else, or if the first word that is no option is
 /// no command, but the name of a file: it exists, looks like a path, or is all that follows an option that only files
-/// have. All else is left to the parser, which knows what to suggest for a misspelt command.
+/// have. So it is if a mode or file comes behind a misspelt option and a word that is no command. All else is left to the
+/// parser, which knows what to suggest for a misspelt command.
 pub(crate) fn translate(
     root: &Command,
     typed: Vec<OsString>,
@@ -115,12 +116,20 @@ pub(crate) fn translate(
     let mut line = Line::default();
     line.words.extend(program);
     let is_command = command.is_some() || operand.as_deref().is_some_and(is_help);
-    if has_mode || (is_file && !is_command) {
+    let typed = words.typed.clone();
+    let rest: Vec<Word<'_>> = words.collect();
+    // The operand may be the value of a misspelt option.
+    let is_misspelt = front.iter().any(|word| matches!(word, Word::Unknown(_)));
+    let goes_on_old = || {
+        rest.iter()
+            .any(|word| word.mode().is_some() || word.is_operand(&exists))
+    };
+    if has_mode || !is_command && (is_file || is_misspelt && goes_on_old()) {
         front.extend(operand.map(Word::Operand));
-        front.extend(words);
+        front.extend(rest);
         line.take_old(root, front);
     } else {
-        line.take_new(root, front, command, operand, words.typed);
+        line.take_new(root, front, command, operand, typed);
     }
     line
 }

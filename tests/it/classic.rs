@@ -182,6 +182,25 @@ For more information, try '--help'.
 
 "#]],
     );
+    for line in [
+        "sops --extrct '[\"user\"]' -d db.yaml",
+        "sops -d --extrct '[\"user\"]' db.yaml",
+        "sops -d db.yaml --extrct '[\"user\"]'",
+    ] {
+        assert_message(
+            fails(&world, 1, line),
+            str![[r#"
+sops: error: unexpected argument '--extrct' found
+
+  tip: a similar argument exists: '--extract'
+
+Usage: sops -d [OPTIONS] FILE
+
+For more information, try '--help'.
+
+"#]],
+        );
+    }
     assert_message(
         fails(&world, 100, "sops -d"),
         str![[r#"

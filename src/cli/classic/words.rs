@@ -184,6 +184,11 @@ impl<'a> Iterator for Words<'a> {
 }
 
 impl Word<'_> {
+    /// Whether this is no option, and `is` is true of it.
+    pub(super) fn is_operand(&self, is: impl Fn(&OsStr) -> bool) -> bool {
+        matches!(self, Self::Operand(operand) if is(operand))
+    }
+
     /// The mode that this word asks for.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self {

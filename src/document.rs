@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::format::{self, Format};
-use crate::node::{Kind, Node, NodeId, ScanError};
+use crate::node::{self, Kind, Node, NodeId, ScanError};
+use crate::pointer::shown_key;
 use crate::span::Span;
 use crate::tree::Tree;
 use crate::value::Value;
@@ -109,9 +110,6 @@ impl Path {
     }
 }
 
-/// How many characters of a key people get to see.
-const SHOWN_KEY: usize = 60;
-
 impl std::fmt::Display for Path {
     /// The keys joined with dots, for people: long ones are cut.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -119,10 +117,7 @@ impl std::fmt::Display for Path {
             if index > 0 {
                 f.write_str(".")?;
             }
-            match key.char_indices().nth(SHOWN_KEY) {
-                Some((end, _)) => write!(f, "{}…", key.get(..end).unwrap_or_default())?,
-                None => f.write_str(key)?,
-            }
+            f.write_str(&shown_key(key))?;
         }
         Ok(())
     }
@@ -224,23 +219,12 @@ impl<'a> Document<'a> {
 
     /// The roots: one for every YAML document, one for every other file.
     pub fn roots(&self) -> impl Iterator<Item = NodeId> {
-        self.siblings(0, self.nodes.len())
+        node::siblings(&self.nodes, 0, self.nodes.len())
     }
 
     /// The direct entries or items of a container, comments included.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
-        let end = self.nodes.get(id).map_or(0, |node| node.end);
-        self.siblings(id + 1, end)
-    }
-
-    fn siblings(&self, first: NodeId, end: NodeId) -> impl Iterator<Item = NodeId> {
-        let mut next = first;
-        std::iter::from_fn(move || {
-            let id = next;
-            let node = self.nodes.get(id).filter(|_| id < end)?;
-            next = node.end.max(id + 1);
-            Some(id)
-        })
+        node::children(&self.nodes, id)
     }
 
     /// The decoded key of an entry.

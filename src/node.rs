@@ -124,6 +124,12 @@ impl Node {
         }
     }
 
+    /// Of an INI file: whether it is the section of the keys before any header, for which nothing is written.
+    #[must_use]
+    pub fn is_unwritten_section(&self) -> bool {
+        self.kind == Kind::Mapping && self.key.is_some_and(Span::is_empty)
+    }
+
     /// Whether it is a mapping or a sequence.
     #[must_use]
     pub fn is_container(&self) -> bool {
@@ -133,8 +139,12 @@ impl Node {
 
 /// The direct entries or items of the container `id`, comments included.
 pub fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> {
-    let end = nodes.get(id).map_or(0, |node| node.end);
-    let mut next = id + 1;
+    siblings(nodes, id + 1, nodes.get(id).map_or(0, |node| node.end))
+}
+
+/// The node `first` and those behind it, up to `end`, that do not stand in one another.
+pub fn siblings(nodes: &[Node], first: NodeId, end: NodeId) -> impl Iterator<Item = NodeId> {
+    let mut next = first;
     std::iter::from_fn(move || {
         let id = next;
         let node = nodes.get(id).filter(|_| id < end)?;

@@ -3,7 +3,20 @@
 //! Three spellings: that of SOPS, `["a"][0]["b"]` (spec 9.5); a shorter one, `a[0].b`; and JSON Pointer (RFC 6901),
 //! `/a/0/b`. The first character tells which. Knows nothing of documents: what is there is for others to find out.
 
+use std::borrow::Cow;
 use std::fmt;
+
+/// How many characters of a key people get to see.
+const SHOWN_KEY: usize = 60;
+
+/// A key as people get to see it: its first 60 characters, with a `…` in place of more.
+#[must_use]
+pub fn shown_key(key: &str) -> Cow<'_, str> {
+    match key.char_indices().nth(SHOWN_KEY) {
+        Some((end, _)) => format!("{}…", key.get(..end).unwrap_or_default()).into(),
+        None => key.into(),
+    }
+}
 
 /// The steps from the top of a document to a place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

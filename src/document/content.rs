@@ -178,7 +178,7 @@ impl<'d, 'a> Builder<'d, 'a> {
             if node.kind != Kind::Comment {
                 parts.extend(last.take().map(|(_, entry)| Part::Item(entry)));
                 let entry = self.entry(child, node, depth)?;
-                if is_unwritten(node) && entry.content.entries().next().is_none() {
+                if node.is_unwritten_section() && entry.content.entries().next().is_none() {
                     parts.extend(comments(entry.content));
                 } else {
                     last = Some((node.key.unwrap_or(node.span).start(), entry));
@@ -200,11 +200,6 @@ impl<'d, 'a> Builder<'d, 'a> {
         parts.extend(last.map(|(_, entry)| Part::Item(entry)));
         Ok(parts)
     }
-}
-
-/// Whether this is the section of keys before any header, for which nothing is written.
-fn is_unwritten(node: &Node) -> bool {
-    node.kind == Kind::Mapping && node.key.is_some_and(crate::span::Span::is_empty)
 }
 
 /// The comments of a mapping that has nothing else.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::lines::bare_text;
 use super::{CannotWrite, Format, binary, dotenv, ini, json, shell, toml, yaml};
 use crate::content::{Content, Part};
+use crate::pointer::shown_key;
 use crate::value::Value;
 
 /// What content can be written as: the formats of files, and what only other programs read.
@@ -40,9 +41,6 @@ pub struct CannotEmit {
     pub reason: String,
 }
 
-/// How many characters of a key people get to see, as in paths of documents.
-const SHOWN_KEY: usize = 60;
-
 impl CannotEmit {
     /// A reason that holds for the place where it is found; [`Self::under`] then says where that is.
     #[must_use]
@@ -56,11 +54,7 @@ impl CannotEmit {
     /// The same, seen from the mapping in which the place is below `key`.
     #[must_use]
     pub fn under(mut self, key: &str) -> Self {
-        let shown = match key.char_indices().nth(SHOWN_KEY) {
-            Some((end, _)) => format!("{}…", key.get(..end).unwrap_or_default()),
-            None => key.to_owned(),
-        };
-        self.path = self.behind(shown);
+        self.path = self.behind(shown_key(key).into_owned());
         self
     }
 

@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::edit::{BadEdit, splice};
 use crate::format::place::{self, CannotPlace};
 use crate::format::{self, Format};
-use crate::node::{Kind, NodeId, ScanError};
+use crate::node::{Kind, Node, NodeId, ScanError};
 use crate::ops::locate::{Located, NotFound, Why, locate};
 use crate::pointer::{Pointer, Step};
 use crate::span::{Position, Span};
@@ -265,7 +265,7 @@ fn removed<'c>(document: &Document<'_>, id: NodeId) -> Option<Placing<'c>> {
 fn is_unwritten(document: &Document<'_>, id: NodeId) -> bool {
     let is_ini = document.format() == Format::Ini;
     let node = document.node(id).filter(|_| is_ini);
-    node.is_some_and(|node| node.kind == Kind::Mapping && node.key.is_some_and(Span::is_empty))
+    node.is_some_and(Node::is_unwritten_section)
 }
 
 fn is_list(document: &Document<'_>, id: NodeId) -> bool {

@@ -5,14 +5,12 @@
 use crate::document::Document;
 use crate::format::Format;
 use crate::node::{Kind, NodeId};
-use crate::pointer::{Pointer, Step};
-use crate::span::{Position, Span};
+use crate::pointer::{Pointer, Step, shown_key};
+use crate::span::Position;
 use crate::value::Value;
 
 /// How many of the keys that are there people get to see.
 const SHOWN_KEYS: usize = 12;
-/// How many characters of a key people get to see.
-const SHOWN_KEY: usize = 60;
 
 /// A place that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,10 +191,7 @@ fn present(document: &Document<'_>, id: NodeId) -> Vec<String> {
             shown.push("…".to_owned());
             break;
         }
-        shown.push(match key.char_indices().nth(SHOWN_KEY) {
-            Some((end, _)) => format!("{}…", key.get(..end).unwrap_or_default()),
-            None => key.into_owned(),
-        });
+        shown.push(shown_key(&key).into_owned());
     }
     shown
 }
@@ -234,7 +229,7 @@ fn entries<'d>(
     let mut found: Vec<NodeId> = items(document, id).filter(is_named).collect();
     let is_unwritten = |id: NodeId| {
         let node = document.node(id);
-        node.is_some_and(|node| node.key.is_some_and(Span::is_empty) && node.end == id + 1)
+        node.is_some_and(|node| node.is_unwritten_section() && node.end == id + 1)
     };
     if document.format() == Format::Ini && found.len() > 1 {
         found.retain(|&id| !is_unwritten(id));

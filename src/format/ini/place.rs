@@ -165,8 +165,8 @@ impl<'a> Text<'a> {
 
     /// Whether this is the section of the keys before any header.
     fn is_unwritten(&self, section: NodeId) -> bool {
-        let key = self.nodes.get(section).and_then(|node| node.key);
-        key.is_some_and(Span::is_empty)
+        let node = self.nodes.get(section);
+        node.is_some_and(Node::is_unwritten_section)
     }
 
     /// Where the first line begins: behind a byte order mark.

@@ -3,18 +3,13 @@
 use super::{Escapes, key, quote};
 use crate::edit::Edit;
 use crate::format::Detached;
-use crate::node::{Node, NodeId};
+use crate::node::{Node, siblings};
 use crate::span::Span;
 use crate::tree::Tree;
 
 /// The members of the top-level object, in order.
 fn members(nodes: &[Node]) -> impl Iterator<Item = &Node> {
-    let mut next: NodeId = 1;
-    std::iter::from_fn(move || {
-        let node = nodes.get(next)?;
-        next = node.end.max(next + 1);
-        Some(node)
-    })
+    siblings(nodes, 1, nodes.len()).filter_map(|id| nodes.get(id))
 }
 
 /// Where a member begins: at its key.

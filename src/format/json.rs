@@ -17,7 +17,7 @@ mod metadata;
 pub(super) mod place;
 mod scan;
 
-pub use emit::{Layout, emit, emit_value};
+pub use emit::emit;
 pub(super) use metadata::emit_member;
 pub use metadata::{attach, detach, emit_metadata};
 

@@ -1,127 +1,120 @@
-//! Content as a new JSON text.
+//! Content as JSON: a whole text in the layout of SOPS, or a part of one in the style of what stands around it.
 //!
-//! Laid out as SOPS does, a tab for every level, unless somebody says otherwise. JSON has no comments: they are left out.
+//! Knows how containers are laid out, on one line or on several; knows nothing of where the text goes. JSON has no
+//! comments: they are left out.
 
 use zeroize::Zeroizing;
 
 use super::{Escapes, quote, spell};
-use crate::content::{Content, Part};
+use crate::content::Content;
 use crate::format::emit::{CannotEmit, only};
 use crate::secret::PlainWriter;
 
-/// How a text is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout<'u> {
-    /// What a level is indented by; `None` for all on one line.
-    pub unit: Option<&'u str>,
-    /// How many levels the line on which it begins is indented already. That line itself gets no indentation.
-    pub depth: usize,
+/// How content is spelled.
+pub(super) struct Style<'a> {
+    /// Between a key and its value: `: ` for most people.
+    pub(super) colon: &'a str,
+    /// Behind a comma on one line.
+    pub(super) blank: &'a str,
+    pub(super) line_break: &'a str,
+    /// One step of indentation; `None` for containers on one line.
+    pub(super) step: Option<&'a str>,
+    pub(super) escapes: Escapes,
 }
 
-/// What SOPS writes (spec 7.3).
-const SOPS: Layout<'static> = Layout {
-    unit: Some("\t"),
-    depth: 0,
+/// What SOPS writes, a tab for every level (spec 7.3).
+const SOPS: Style<'static> = Style {
+    colon: ": ",
+    blank: " ",
+    line_break: "\n",
+    step: Some("\t"),
+    escapes: Escapes::LineBreaks,
 };
 
 /// Writes a whole file, its last line ended.
 ///
 /// # Errors
-/// [`CannotEmit`] as [`emit_value`] has it, and unless there is exactly one document.
+/// [`CannotEmit`] for NaN, infinities, and bytes that are not UTF-8, and unless there is exactly one document.
 pub fn emit(documents: &[Content<'_>]) -> Result<Zeroizing<String>, CannotEmit> {
     let mut writer = PlainWriter::default();
-    write(&mut writer, only(documents, "JSON")?, SOPS)?;
+    write(&mut writer, only(documents, "JSON")?, &SOPS, "")?;
     writer.push_str("\n");
     Ok(writer.finish())
 }
 
-/// Writes any content as it stands behind a key or alone, without a line break at the end. Lines end in LF.
+/// Writes a member, or an item if there is no key.
 ///
 /// # Errors
-/// [`CannotEmit`] for NaN, infinities, and bytes that are not UTF-8.
-pub fn emit_value(
-    content: &Content<'_>,
-    layout: Layout<'_>,
-) -> Result<Zeroizing<String>, CannotEmit> {
-    let mut writer = PlainWriter::default();
-    write(&mut writer, content, layout)?;
-    Ok(writer.finish())
-}
-
-fn write(
+/// [`CannotEmit`] as [`emit`] has it.
+pub(super) fn write_entry(
     writer: &mut PlainWriter,
+    key: Option<&str>,
     content: &Content<'_>,
-    layout: Layout<'_>,
+    style: &Style<'_>,
+    indent: &str,
 ) -> Result<(), CannotEmit> {
-    match content {
-        Content::Scalar(value) => {
-            let literal = Zeroizing::new(spell(value, Escapes::LineBreaks)?);
-            writer.push_str(&literal);
-            Ok(())
-        }
-        Content::List(parts) => {
-            let mut position = 0..;
-            write_parts(writer, parts, "[]", layout, |writer, item, layout| {
-                let position = position.next().unwrap_or_default();
-                write(writer, item, layout).map_err(|error| error.at(position))
-            })
-        }
-        Content::Map(parts) => write_parts(writer, parts, "{}", layout, |writer, entry, layout| {
-            writer.push_str(&quote(&entry.key, Escapes::LineBreaks));
-            writer.push_str(": ");
-            write(writer, &entry.content, layout).map_err(|error| error.under(&entry.key))
-        }),
-    }
-}
-
-/// What stands between `brackets`, each item on a line of its own if there are lines.
-fn write_parts<T>(
-    writer: &mut PlainWriter,
-    parts: &[Part<'_, T>],
-    brackets: &str,
-    layout: Layout<'_>,
-    mut write_item: impl FnMut(&mut PlainWriter, &T, Layout<'_>) -> Result<(), CannotEmit>,
-) -> Result<(), CannotEmit> {
-    let (open, close) = brackets.split_at_checked(1).unwrap_or_default();
-    let inside = Layout {
-        depth: layout.depth + 1,
-        ..layout
+    let Some(key) = key else {
+        return write(writer, content, style, indent);
     };
-    let mut items = parts.iter().filter_map(Part::item).peekable();
-    let any = items.peek().is_some();
-    writer.push_str(open);
-    while let Some(item) = items.next() {
-        line_break(writer, inside);
-        write_item(writer, item, inside)?;
-        if items.peek().is_some() {
-            writer.push_str(",");
-            if layout.unit.is_none() {
-                writer.push_str(" ");
-            }
+    writer.push_str(&quote(key, style.escapes));
+    writer.push_str(style.colon);
+    write(writer, content, style, indent).map_err(|error| error.under(key))
+}
+
+/// Writes a value, without a line break at its end; its lines but for the first, if there are several, are indented by `indent`.
+///
+/// # Errors
+/// [`CannotEmit`] as [`emit`] has it.
+pub(super) fn write(
+    writer: &mut PlainWriter,
+    content: &Content<'_>,
+    style: &Style<'_>,
+    indent: &str,
+) -> Result<(), CannotEmit> {
+    let (open, close) = match content {
+        Content::Scalar(value) => {
+            writer.push_str(&Zeroizing::new(spell(value, style.escapes)?));
+            return Ok(());
         }
+        Content::Map(_) => ("{", "}"),
+        Content::List(_) => ("[", "]"),
+    };
+    let deeper = format!("{indent}{}", style.step.unwrap_or_default());
+    let items = content.items().map(|item| (None, item));
+    let entries = content
+        .entries()
+        .map(|entry| (Some(&*entry.key), &entry.content));
+    writer.push_str(open);
+    for (position, (key, inner)) in items.chain(entries).enumerate() {
+        writer.push_str(if position > 0 { "," } else { "" });
+        if style.step.is_some() {
+            writer.push_str(style.line_break);
+            writer.push_str(&deeper);
+        } else if position > 0 {
+            writer.push_str(style.blank);
+        }
+        write_entry(writer, key, inner, style, &deeper).map_err(|error| match key {
+            Some(_) => error,
+            None => error.at(position),
+        })?;
     }
-    if any {
-        line_break(writer, layout);
+    let is_filled = content.items().next().is_some() || content.entries().next().is_some();
+    if style.step.is_some() && is_filled {
+        writer.push_str(style.line_break);
+        writer.push_str(indent);
     }
     writer.push_str(close);
     Ok(())
-}
-
-/// Begins a line, if there are lines.
-fn line_break(writer: &mut PlainWriter, layout: Layout<'_>) {
-    if let Some(unit) = layout.unit {
-        writer.push_str("\n");
-        writer.repeat(unit, layout.depth);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use zeroize::Zeroizing;
 
-    use super::{Layout, emit, emit_value};
+    use super::{SOPS, Style, emit, write};
     use crate::content::{Content, Part};
     use crate::format::testing::{comment, entry, text};
+    use crate::secret::PlainWriter;
     use crate::value::Value;
 
     fn sample() -> Content<'static> {
@@ -163,15 +156,18 @@ mod tests {
 
     #[test]
     fn a_value_is_laid_out_as_it_is_asked_for() {
-        let layout = |unit, depth| Layout { unit, depth };
         let content = Content::Map(vec![entry("a", Content::List(vec![Part::Item(text("b"))]))]);
-        let value = |layout| emit_value(&content, layout).unwrap();
-        assert_eq!(*value(layout(None, 3)), r#"{"a": ["b"]}"#);
+        let value = |content: &Content<'_>, step, indent| {
+            let mut writer = PlainWriter::default();
+            write(&mut writer, content, &Style { step, ..SOPS }, indent).unwrap();
+            writer.finish()
+        };
+        assert_eq!(*value(&content, None, "   "), r#"{"a": ["b"]}"#);
         assert_eq!(
-            *value(layout(Some("  "), 1)),
+            *value(&content, Some("  "), "  "),
             "{\n    \"a\": [\n      \"b\"\n    ]\n  }"
         );
-        assert_eq!(*emit_value(&text("b"), layout(None, 0)).unwrap(), "\"b\"");
+        assert_eq!(*value(&text("b"), None, ""), "\"b\"");
     }
 
     #[test]

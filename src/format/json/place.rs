@@ -3,15 +3,16 @@
 //! Knows how commas, line breaks and indentation go along. What is put in stands on lines of its own where its neighbours
 //! do. Knows nothing of what is in the values.
 
-use self::pieces::{Pieces, Style};
+use super::Escapes;
+use super::emit::{Style, write, write_entry};
 use crate::content::Content;
 use crate::edit::Edit;
+use crate::format::emit::CannotEmit;
 use crate::format::lines::line_break;
 use crate::format::place::CannotPlace;
 use crate::node::{Node, NodeId, children};
+use crate::secret::PlainWriter;
 use crate::span::Span;
-
-mod pieces;
 
 /// Puts `content` into `parent`, see [`crate::format::place::insert`].
 ///
@@ -33,8 +34,11 @@ pub(in crate::format) fn insert(
     let inside = container.span.start() + 1;
     let gap = text.gap(parent);
     let style = text.style(parent, gap.contains('\n'));
-    let mut pieces = Pieces::default();
-    let entry = |pieces: &mut Pieces| pieces.entry(key, content, &style, indent_of(&gap));
+    let mut written = PlainWriter::default();
+    let entry = |written: &mut PlainWriter| {
+        write_entry(written, key, content, &style, indent_of(&gap))
+            .map_err(|error| unwritable(Span::at(0), error))
+    };
     let member = |id: NodeId| nodes.get(id).map(|node| (start(node), node.span.end()));
     let mut previous = None;
     let mut next = None;
@@ -47,35 +51,35 @@ pub(in crate::format) fn insert(
     }
     let at = match (previous, next) {
         (Some((_, end)), _) => {
-            pieces.push(",");
-            pieces.push(&gap);
-            entry(&mut pieces)?;
+            written.push_str(",");
+            written.push_str(&gap);
+            entry(&mut written)?;
             end
         }
         (None, Some((first, _))) => {
-            entry(&mut pieces)?;
-            pieces.push(",");
-            pieces.push(&gap);
+            entry(&mut written)?;
+            written.push_str(",");
+            written.push_str(&gap);
             first
         }
         (None, None) => {
             let blank = text.blank(Span::new(inside, container.span.end() - 1));
             // The line of the closing bracket, if it is not one already.
             let close = text.line_indent(container.span.start());
-            pieces.push(if gap.contains('\n') || blank {
+            written.push_str(if gap.contains('\n') || blank {
                 &gap
             } else {
                 ""
             });
-            entry(&mut pieces)?;
+            entry(&mut written)?;
             if gap.contains('\n') && !blank {
-                pieces.push(style.line_break);
-                pieces.push(close);
+                written.push_str(style.line_break);
+                written.push_str(close);
             }
             inside
         }
     };
-    edits.push(pieces.at(Span::at(at)));
+    edits.push(edit(Span::at(at), written));
     Ok(())
 }
 
@@ -102,9 +106,10 @@ pub(in crate::format) fn replace(
         gap.is_some_and(|gap| gap.contains('\n'))
     };
     let style = text.style(id, on_lines);
-    let mut pieces = Pieces::default();
-    pieces.content(content, &style, text.line_indent(start(node)), node.span)?;
-    edits.push(pieces.at(node.span));
+    let mut written = PlainWriter::default();
+    write(&mut written, content, &style, text.line_indent(start(node)))
+        .map_err(|error| unwritable(node.span, error))?;
+    edits.push(edit(node.span, written));
     Ok(())
 }
 
@@ -134,6 +139,16 @@ pub(in crate::format) fn remove(
         (None, None) => Span::new(parent.span.start() + 1, parent.span.end() - 1),
     }));
     Ok(())
+}
+
+fn unwritable(place: Span, error: CannotEmit) -> CannotPlace {
+    CannotPlace::new(place, error.reason)
+}
+
+fn edit(place: Span, written: PlainWriter) -> Edit {
+    let mut edit = Edit::remove(place);
+    edit.text = written.finish();
+    edit
 }
 
 /// Where a member or item begins.
@@ -253,6 +268,7 @@ impl<'a> Text<'a> {
             blank: self.blank_behind_comma(),
             line_break: line_break(self.source),
             step: on_lines.then(|| self.step()),
+            escapes: Escapes::Needed,
         }
     }
 }

@@ -94,7 +94,7 @@ fn all_is_well() {
 #[test]
 fn identities_that_are_of_no_use() {
     let world = well().set("SOPS_AGE_KEY", "AGE-SECRET-KEY-1CANARY");
-    is_wrong(&world, "SOPS_AGE_KEY: ", "unset the variable");
+    is_wrong(&world, "SOPS_AGE_KEY: line 1: ", "unset the variable");
     assert!(!world.run(["doctor"]).text().contains("CANARY"));
     let world = well().set("SOPS_AGE_KEY_FILE", "/absent");
     is_wrong(
@@ -102,6 +102,9 @@ fn identities_that_are_of_no_use() {
         "SOPS_AGE_KEY_FILE (/absent): cannot be read",
         "correct it",
     );
+    let world = well();
+    std::fs::create_dir_all(world.home().join(".ssh/id_rsa")).expect("a folder");
+    is_wrong(&world, "id_rsa: cannot be read", "move it away");
     let world = well();
     let file = world.home().join("alice.txt");
     std::fs::set_permissions(file, Permissions::from_mode(0o644)).expect("a mode");

@@ -20,7 +20,11 @@ pub(super) fn identities(context: &Context) -> Vec<Finding> {
             (Found::Broken(why), _) => Finding::wrong(
                 check,
                 format!("{place}: {why}"),
-                "correct it, or unset the variable; `sops-rs init` makes a new identity",
+                if place.starts_with("SOPS_") {
+                    "correct it, or unset the variable; `sops-rs init` makes a new identity"
+                } else {
+                    "correct the file or its permissions, or move it away"
+                },
             ),
             (_, Some(_)) => Finding::wrong(
                 check,

@@ -49,7 +49,7 @@ impl Found {
             Self::Broken(why) => {
                 let rest = why
                     .strip_prefix(place)
-                    .map(|rest| rest.trim_start_matches([':', ' ']));
+                    .map(|rest| rest.trim_start_matches([':', ',', ' ']));
                 Self::Broken(rest.unwrap_or(&why).to_owned())
             }
             other => other,

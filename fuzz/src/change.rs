@@ -61,7 +61,7 @@ pub fn place(format: Format, text: &str, pick: usize, value: &str) {
     })]);
     let nested = Content::List(vec![Part::Item(inside), Part::Item(content())]);
     done(&document, number, &pointer, Action::Set(nested.clone()));
-    for content in [content(), nested] {
+    for content in [content(), nested, deep(value)] {
         before_and_out(&document, number, &pointer, content.clone());
         in_and_out(&document, number, steps.clone(), content);
     }
@@ -97,6 +97,18 @@ fn around(value: &str) -> [Content<'_>; 4] {
         list(map(scalar())),
         map(list(scalar())),
     ]
+}
+
+/// A mapping that holds a value, and a mapping in a mapping.
+fn deep(value: &str) -> Content<'_> {
+    let scalar = || Content::Scalar(Value::Str(Plain::Borrowed(value)));
+    let entry = |key: &'static str, content| {
+        let key = key.into();
+        Part::Item(Entry { key, content })
+    };
+    let inner = Content::Map(vec![entry(NEW, scalar())]);
+    let outer = Content::Map(vec![entry(NEW, inner)]);
+    Content::Map(vec![entry("value", scalar()), entry("mapping", outer)])
 }
 
 /// Puts something into the container at `steps`, or around it, and takes it out again.

@@ -214,7 +214,7 @@ fn odd_yaml_is_changed_to_the_byte() {
 
 #[test]
 fn toml_is_changed_to_the_byte() {
-    check(Format::Toml, 30);
+    check(Format::Toml, 50);
 }
 
 #[test]

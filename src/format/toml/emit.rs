@@ -39,6 +39,17 @@ pub(super) fn section(content: &Content<'_>, path: &str) -> Result<Zeroizing<Str
     Ok(writer.finish())
 }
 
+/// One `[[path]]` with everything in it, its last line ended.
+///
+/// # Errors
+/// [`CannotEmit`] as [`section`] has it.
+pub(super) fn item(content: &Content<'_>, path: &str) -> Result<Zeroizing<String>, CannotEmit> {
+    let mut writer = PlainWriter::default();
+    write_header(&mut writer, &[], &["[[", path, "]]\n"]);
+    write_table(&mut writer, entries(content, WHAT)?, path)?;
+    Ok(writer.finish())
+}
+
 /// Any content as it stands behind `=`, a single text in quotes of this form if they can hold it.
 ///
 /// # Errors

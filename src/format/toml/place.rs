@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use self::parts::{Parts, Shape};
-use super::emit::{below, can_be_header, section, value as spelled};
+use super::emit::{below, can_be_header, item, section, value as spelled};
 use crate::content::Content;
 use crate::edit::Edit;
 use crate::format::emit::CannotEmit;
@@ -43,18 +43,13 @@ pub(in crate::format) fn insert(
                 let message = "every item of this list is a table under `[[…]]`";
                 return Err(CannotPlace::new(place, message).with_hint("give a mapping"));
             };
-            let header = format!("[[{}]]{}", parts.path(parent), line_break(source));
-            let mut text = section(content, "").map_err(refused)?;
-            // What begins with a header needs none above it but its own.
-            if text.starts_with("[]\n") {
-                text = Zeroizing::new(text.get(3..).unwrap_or_default().to_owned());
-            }
+            let text = item(content, &parts.path(parent)).map_err(refused)?;
             let at = match before {
-                Some(item) => parts.part(item).start(),
+                Some(next) => parts.part(next).start(),
                 None => parts.end(parent).unwrap_or(source.len()),
             };
             let text = with_breaks(source, &text);
-            edits.push(block(&parts, at, &[&header, &text], before.is_some()));
+            edits.push(block(&parts, at, &[&text], before.is_some()));
         }
         Shape::Inline if parts.has_dotted(parent) => return Err(scattered(place)),
         Shape::Inline => array::insert(&parts, parent, before, name, content, edits)?,

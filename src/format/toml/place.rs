@@ -137,8 +137,11 @@ pub(in crate::format) fn replace(
         }
         Shape::Header if matches!(content, Content::Map(_)) && node.key.is_some() => {
             let region = region(&parts, id).ok_or_else(|| scattered(node.span))?;
+            // Tables in it may stand above its own header.
+            let above = Span::new(region.start(), parts.part(id).start());
             let region = Span::new(parts.lines(id).start(), region.end());
             let text = section(content, &parts.path(id)).map_err(refused)?;
+            edits.push(Edit::remove(above));
             let is_ended = region.of(source).ends_with('\n');
             let text = if is_ended {
                 &*text

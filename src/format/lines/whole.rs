@@ -15,24 +15,38 @@ pub(in crate::format) fn line_start(source: &str, at: usize) -> usize {
     memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)
 }
 
-/// The lines `own`, and the comments of `nodes` that stand directly above them.
-pub(in crate::format) fn with_comments_above(source: &str, nodes: &[Node], own: Span) -> Span {
-    let comments = nodes.iter().filter(|node| node.kind == Kind::Comment);
-    let ends: HashMap<usize, usize> = comments
-        .filter_map(|node| {
+/// The comments that stand alone on their lines, by the byte behind them, each with the byte at which it begins.
+pub(in crate::format) struct CommentLines(HashMap<usize, usize>);
+
+impl CommentLines {
+    /// Those of `nodes`. Costs as much as all of them are long.
+    pub(in crate::format) fn new(source: &str, nodes: &[Node]) -> Self {
+        let comments = nodes.iter().filter(|node| node.kind == Kind::Comment);
+        let lines = comments.filter_map(|node| {
             let line = line_start(source, node.span.start());
             let before = source.get(line..node.span.start())?;
             let blanks = before.trim_start_matches('\u{feff}');
             let start = node.span.start() - blanks.len();
             let is_alone = blanks.trim().is_empty();
             is_alone.then(|| (next_line(source, node.span.end()), start))
-        })
-        .collect();
-    let mut start = own.start();
-    while let Some(&comment) = ends.get(&start).filter(|&&comment| comment < start) {
-        start = comment;
+        });
+        Self(lines.collect())
     }
-    Span::new(start, own.end())
+
+    /// The lines `own`, and the comments that stand directly above them.
+    pub(in crate::format) fn with_above(&self, own: Span) -> Span {
+        let mut start = own.start();
+        while let Some(&comment) = self.0.get(&start).filter(|&&comment| comment < start) {
+            start = comment;
+        }
+        Span::new(start, own.end())
+    }
+}
+
+/// The lines `own`, and the comments of `nodes` that stand directly above them. For more than one place there is
+/// [`CommentLines`].
+pub(in crate::format) fn with_comments_above(source: &str, nodes: &[Node], own: Span) -> Span {
+    CommentLines::new(source, nodes).with_above(own)
 }
 
 /// The edit that takes out whole lines. If they are the last and have no line break, the `line_break` before them goes too.

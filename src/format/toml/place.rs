@@ -10,7 +10,7 @@ use super::emit::{below, can_be_header, item, section, value as spelled};
 use crate::content::Content;
 use crate::edit::Edit;
 use crate::format::emit::CannotEmit;
-use crate::format::lines::whole::{insert_lines, remove_lines, with_comments_above};
+use crate::format::lines::whole::{insert_lines, remove_lines};
 use crate::format::lines::{line_break, line_start, next_line};
 use crate::format::place::CannotPlace;
 use crate::node::{Form, Kind, Node, NodeId};
@@ -97,7 +97,7 @@ pub(in crate::format) fn insert(
         Shape::Prefix => {
             let header = format!("[{}]{}", parts.path(parent), line_break(source));
             let text = line(&parts, parent, "", name, content)?;
-            let Some(first) = parts.headers(parent).map(|id| parts.part(id).start()).min() else {
+            let Some(first) = parts.first_header(parent) else {
                 return Err(scattered(place));
             };
             edits.push(block(
@@ -195,29 +195,19 @@ pub(in crate::format) fn remove(
         }
         _ => {}
     }
-    let mut gone: Vec<Span> = Vec::new();
-    if parts.has_lines(id) {
-        gone.push(with_comments_above(source, nodes, parts.lines(id)));
-    } else {
-        gone.extend(
-            parts
-                .headers(id)
-                .map(|header| with_empty_line(&parts, parts.part(header))),
-        );
-        let dotted = (id..node.end).filter(|&id| parts.has_lines(id));
-        let dotted = dotted.map(|id| with_comments_above(source, nodes, parts.lines(id)));
-        let dotted: Vec<Span> = dotted
-            .filter(|lines| !gone.iter().any(|part| part.contains(*lines)))
-            .collect();
-        gone.extend(dotted);
-    }
+    let headers = parts
+        .headers(id)
+        .map(|header| with_empty_line(&parts, parts.part(header)));
+    let values = (id..node.end).filter(|&id| parts.has_lines(id));
+    let values = values.map(|id| parts.with_comments(parts.lines(id)));
+    let gone = joined(headers.chain(values).collect());
     if gone.is_empty() {
         return Err(scattered(node.span));
     }
+    let line_break = line_break(source);
     edits.extend(
-        joined(gone)
-            .into_iter()
-            .map(|lines| remove_lines(source, line_break(source), lines)),
+        gone.into_iter()
+            .map(|lines| remove_lines(source, line_break, lines)),
     );
     Ok(())
 }
@@ -307,8 +297,7 @@ fn end_of_part(parts: &Parts<'_>, table: NodeId) -> usize {
         return end;
     }
     // A file that has no values at its top: before the first header, else behind everything.
-    let first = parts.headers(0).map(|id| parts.part(id).start()).min();
-    first.unwrap_or(parts.source.len())
+    parts.first_header(0).unwrap_or(parts.source.len())
 }
 
 /// A text with the line breaks of the file; in the strings of TOML all kinds are one.

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use sops_rs::document::{Document, Step};
 use sops_rs::format::{Format, MAX_DEPTH};
 use sops_rs::node::ScanError;
+use sops_rs::ops::change::json::JsonValue;
+use sops_rs::ops::change::{Action, change};
 use sops_rs::ops::merge::plaintext::{Base, merge};
+use sops_rs::pointer::Pointer;
 use sops_rs::selection::RuleKind;
 
 use crate::fuzz::roundtrip::{Counter, Rule, metadata, open, roundtrip, seal};
@@ -218,5 +221,43 @@ fn merges_cost_no_more_than_their_length() {
         let [ours, theirs] =
             [pair[0], pair[1]].map(|text| Document::parse(Format::Yaml, text).unwrap());
         soon("merging", || merge(Base::Known(&base), &ours, &theirs));
+    }
+}
+
+/// What is changed is one of many tables, has many parts, or comes before them all.
+#[test]
+fn changes_of_long_toml_cost_no_more_than_its_length() {
+    const NESTED: &str = "{\"a\": {\"b\": 1}}";
+    for (before, between, behind, path, json) in [
+        ("", "# c\n[t@]\n", "", "new", Some("1")),
+        ("", "# c\n[t@]\nx = 1\n\n", "", "new", Some(NESTED)),
+        ("", "# c\n[t@]\nx = 1\n\n", "", "t19999.x", None),
+        ("", "# c\n[t.k@]\nx = 1\n\n", "", "t.new", Some("1")),
+        ("", "# c\n[t.k@]\nx = 1\n\n", "", "t", None),
+        ("", "[t.k@]\n[o@]\nx = 1\n", "", "t", None),
+        ("[t]\n", "# c\n[t.k@]\nx = 1\n\n", "", "t", Some("{}")),
+        ("", "# c\n[[t]]\nx = 1\n", "", "t", None),
+        ("", "# c\n[[t]]\nx = 1\n", "", "t[19999]", None),
+        ("", "# c\n[[t]]\nx = 1\n", "", "t[]", Some(NESTED)),
+        ("", "# c\nt.k@ = 1\n", "", "t", None),
+        ("", "# c\nt.k@ = 1\n", "", "t.new", Some("1")),
+        ("", "# c\nt.u.k@ = 1\n", "", "t.u", None),
+        ("t = [\n", "# c\n1,\n", "]\n", "t[]", Some("1")),
+        ("t = [\n", "# c\n1,\n", "]\n", "t[19999]", None),
+        ("t = {z = 1", ", k@ = 1", "}\n", "t.new", Some("1")),
+        ("t = {z = 1", ", k@ = 1", "}\n", "t.k19999", None),
+    ] {
+        let mut text = before.to_owned();
+        for number in 0..20_000 {
+            text.push_str(&between.replace('@', &number.to_string()));
+        }
+        text.push_str(behind);
+        let document = Document::parse(Format::Toml, &text).unwrap();
+        let pointer = Pointer::parse(path).unwrap();
+        let json = json.map(JsonValue::new);
+        let content = json.as_ref().map(|json| json.content().unwrap());
+        let action = content.map_or(Action::Unset, Action::Set);
+        let changed = soon(between, || change(&document, 0, &pointer, action));
+        assert!(changed.unwrap().is_some(), "{path} in {between}");
     }
 }

@@ -9,7 +9,6 @@ use super::super::emit::value as spelled;
 use super::parts::Parts;
 use crate::content::Content;
 use crate::edit::Edit;
-use crate::format::lines::whole::with_comments_above;
 use crate::format::lines::{line_break, line_start, next_line};
 use crate::format::place::CannotPlace;
 use crate::node::{Form, Kind, Node, NodeId};
@@ -53,7 +52,7 @@ pub(super) fn insert(
         let at = start(next);
         let (at, text) = if owns_line(source, next) {
             let line = Span::new(line_start(source, at), next_line(source, next.span.end()));
-            let above = with_comments_above(source, parts.nodes, line).start();
+            let above = parts.with_comments(line).start();
             let indent = source.get(line.start()..at).unwrap_or_default();
             (above, format!("{indent}{},{}", *text, line_break(source)))
         } else {
@@ -109,7 +108,7 @@ pub(super) fn remove(parts: &Parts<'_>, parent: NodeId, id: NodeId, edits: &mut 
         let is_alone =
             !others.any(|other| line.start() < other.end() && other.start() < line.end());
         if is_alone {
-            edits.push(Edit::remove(with_comments_above(source, parts.nodes, line)));
+            edits.push(Edit::remove(parts.with_comments(line)));
             // What is the last now has no more of a comma than what was.
             let behind = previous.and_then(|previous| comma_behind(parts, previous));
             if let (None, None, Some(behind)) = (next, comma, behind) {

@@ -5,7 +5,7 @@
 use toml_writer::ToTomlKey as _;
 
 use super::super::key;
-use crate::format::lines::whole::with_comments_above;
+use crate::format::lines::whole::CommentLines;
 use crate::format::lines::{line_start, next_line};
 use crate::node::{Kind, Node, NodeId, children};
 use crate::span::Span;
@@ -37,33 +37,46 @@ pub(super) struct Parts<'a> {
     homes: Vec<Option<NodeId>>,
     /// All headers, in the order in which they stand.
     headers: Vec<Span>,
+    /// For every header and root: behind the last value under it, or the header.
+    ends: Vec<Option<usize>>,
+    comments: CommentLines,
 }
 
 impl<'a> Parts<'a> {
+    /// Costs as much as the text is long; what is asked afterwards does not go over all of it again for every header.
     pub(super) fn new(source: &'a str, nodes: &'a [Node]) -> Self {
-        let mut homes: Vec<Option<NodeId>> = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let home = node.parent.and_then(|parent| {
-                let above = nodes.get(parent)?;
-                if above.flow {
-                    None
-                } else if above.parent.is_none() || has_header(source, above) {
-                    Some(parent)
-                } else {
-                    homes.get(parent).copied().flatten()
-                }
-            });
-            homes.push(home);
-        }
         let headers = nodes.iter().filter(|node| has_header(source, node));
         let mut headers: Vec<Span> = headers.map(|node| node.inner).collect();
         headers.sort();
-        Self {
+        let mut parts = Self {
             source,
             nodes,
-            homes,
+            homes: homes(source, nodes),
             headers,
+            ends: Vec::new(),
+            comments: CommentLines::new(source, nodes),
+        };
+        parts.ends = parts.ends_of_parts();
+        parts
+    }
+
+    fn ends_of_parts(&self) -> Vec<Option<usize>> {
+        let mut ends = vec![None; self.nodes.len()];
+        for id in 0..self.nodes.len() {
+            let table = match self.shape(id) {
+                Shape::Header => Some(id),
+                _ => self
+                    .homes
+                    .get(id)
+                    .copied()
+                    .flatten()
+                    .filter(|_| self.has_lines(id)),
+            };
+            if let Some(end) = table.and_then(|table| ends.get_mut(table)) {
+                *end = (*end).max(Some(self.lines(id).end()));
+            }
         }
+        ends
     }
 
     pub(super) fn node(&self, id: NodeId) -> Option<&'a Node> {
@@ -138,18 +151,9 @@ impl<'a> Parts<'a> {
         Span::new(line_start(self.source, start), next_line(self.source, end))
     }
 
-    /// The values under a header, or at the top, and nowhere else.
-    pub(super) fn values_under(&self, table: NodeId) -> impl Iterator<Item = NodeId> {
-        self.below(table).filter(move |&id| {
-            self.homes.get(id).copied().flatten() == Some(table) && self.has_lines(id)
-        })
-    }
-
-    /// Behind the last value under a header, or the header.
+    /// Behind the last value under a header, or the header; behind the last value before all headers.
     pub(super) fn end_of_part(&self, table: NodeId) -> Option<usize> {
-        let own = (self.shape(table) == Shape::Header).then(|| self.lines(table).end());
-        let values = self.values_under(table).map(|id| self.lines(id).end());
-        values.chain(own).max()
+        self.ends.get(table).copied().flatten()
     }
 
     /// Behind everything in a node.
@@ -169,7 +173,17 @@ impl<'a> Parts<'a> {
     pub(super) fn part(&self, header: NodeId) -> Span {
         let start = self.lines(header).start();
         let end = self.end_of_part(header).unwrap_or(start);
-        with_comments_above(self.source, self.nodes, Span::new(start, end))
+        self.with_comments(Span::new(start, end))
+    }
+
+    /// Whole lines with the comments directly above them.
+    pub(super) fn with_comments(&self, lines: Span) -> Span {
+        self.comments.with_above(lines)
+    }
+
+    /// Where the first header in a node begins, or the comments above it.
+    pub(super) fn first_header(&self, id: NodeId) -> Option<usize> {
+        self.headers(id).map(|id| self.part(id).start()).min()
     }
 
     /// The path of a table as a header has it.
@@ -191,6 +205,25 @@ impl<'a> Parts<'a> {
         let line = self.source.get(at..next_line(self.source, at));
         at < self.source.len() && line.is_some_and(|line| line.trim().is_empty())
     }
+}
+
+/// For every node, the header or root under which it is written.
+fn homes(source: &str, nodes: &[Node]) -> Vec<Option<NodeId>> {
+    let mut homes: Vec<Option<NodeId>> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let home = node.parent.and_then(|parent| {
+            let above = nodes.get(parent)?;
+            if above.flow {
+                None
+            } else if above.parent.is_none() || has_header(source, above) {
+                Some(parent)
+            } else {
+                homes.get(parent).copied().flatten()
+            }
+        });
+        homes.push(home);
+    }
+    homes
 }
 
 /// Whether a table begins with a header of its own.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::lines::{bare_text, conflict, next_line};
+use super::lines::{bare_text, conflict, next_line, replace};
 use super::{CannotWrite, Detached};
 use crate::edit::Edit;
 use crate::node::{Kind, Node, ScanError};
@@ -90,21 +90,6 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Value<'a> {
     } else {
         Plain::from(text)
     })
-}
-
-/// Replaces all of `from` in one buffer of the final size, so that no copy of a secret is left behind.
-fn replace(text: &str, from: &str, to: &str) -> String {
-    let count = text.matches(from).count();
-    let removed = count.saturating_mul(from.len());
-    let added = count.saturating_mul(to.len());
-    let mut result = String::with_capacity((text.len() + added).saturating_sub(removed));
-    for (index, part) in text.split(from).enumerate() {
-        if index > 0 {
-            result.push_str(to);
-        }
-        result.push_str(part);
-    }
-    result
 }
 
 /// Puts `token` in place of a value or a comment's text.

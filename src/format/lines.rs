@@ -62,6 +62,21 @@ pub(super) fn line_break(source: &str) -> &'static str {
     }
 }
 
+/// Replaces all of `from` in one buffer of the final size, so that no copy of a secret is left behind.
+pub(super) fn replace(text: &str, from: &str, to: &str) -> String {
+    let count = text.matches(from).count();
+    let removed = count.saturating_mul(from.len());
+    let added = count.saturating_mul(to.len());
+    let mut result = String::with_capacity((text.len() + added).saturating_sub(removed));
+    for (index, part) in text.split(from).enumerate() {
+        if index > 0 {
+            result.push_str(to);
+        }
+        result.push_str(part);
+    }
+    result
+}
+
 /// The edit that adds the lines `block` behind an empty line at the end, with the line breaks of the file. A missing final
 /// line break stays missing; [`without_block`] understands that sign.
 pub(super) fn append_block(source: &str, block: &str) -> Edit {

@@ -4,10 +4,9 @@
 
 use zeroize::Zeroizing;
 
-use super::replace;
 use crate::content::{Content, Entry, Part};
 use crate::format::emit::{CannotEmit, entries, only, single};
-use crate::format::lines::{bare_text, marker_len};
+use crate::format::lines::{bare_text, marker_len, replace};
 use crate::secret::PlainWriter;
 
 /// The format in messages.

@@ -5,11 +5,11 @@
 
 use zeroize::Zeroizing;
 
-use super::{key, replace as replace_all, scan, value};
+use super::{key, scan, value};
 use crate::content::Content;
 use crate::edit::Edit;
 use crate::format::lines::whole::{insert_lines, remove_lines, with_comments_above};
-use crate::format::lines::{bare_text, next_line};
+use crate::format::lines::{bare_text, next_line, replace as replace_all};
 use crate::format::place::CannotPlace;
 use crate::node::{Kind, Node, NodeId};
 use crate::secret::Plain;

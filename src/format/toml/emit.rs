@@ -2,8 +2,6 @@
 //!
 //! Comments stand above what they are about. Null has no spelling; everything else does.
 
-use std::borrow::Cow;
-
 use toml_writer::ToTomlKey as _;
 use zeroize::Zeroizing;
 
@@ -299,12 +297,10 @@ fn write_comments(writer: &mut PlainWriter, comments: &[&Comment<'_>], depth: us
         writer.repeat("  ", depth);
         writer.push_str("#");
         let forbidden = |c: char| c.is_ascii_control() && c != '\t';
-        let line = if line.contains(forbidden) {
-            Cow::Owned(line.replace(forbidden, "\u{fffd}"))
-        } else {
-            Cow::Borrowed(line)
-        };
-        writer.push_str(&Zeroizing::new(line.into_owned()));
+        for (index, piece) in line.split(forbidden).enumerate() {
+            writer.push_str(if index > 0 { "\u{fffd}" } else { "" });
+            writer.push_str(piece);
+        }
         writer.push_str("\n");
     }
 }

@@ -11,7 +11,7 @@ use crate::content::Content;
 use crate::edit::Edit;
 use crate::format::emit::CannotEmit;
 use crate::format::lines::whole::{insert_lines, remove_lines};
-use crate::format::lines::{line_break, line_start, next_line};
+use crate::format::lines::{line_break, line_start, next_line, replace as replaced};
 use crate::format::place::CannotPlace;
 use crate::node::{Form, Kind, Node, NodeId};
 use crate::span::Span;
@@ -302,7 +302,7 @@ fn end_of_part(parts: &Parts<'_>, table: NodeId) -> usize {
 
 /// A text with the line breaks of the file; in the strings of TOML all kinds are one.
 fn with_breaks(source: &str, text: &str) -> Zeroizing<String> {
-    Zeroizing::new(text.replace('\n', line_break(source)))
+    Zeroizing::new(replaced(text, "\n", line_break(source)))
 }
 
 /// The edit that puts a table at byte `at`, with an empty line above it, or, if it is `before` another, with none.

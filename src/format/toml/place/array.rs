@@ -12,6 +12,7 @@ use crate::edit::Edit;
 use crate::format::lines::{line_break, line_start, next_line};
 use crate::format::place::CannotPlace;
 use crate::node::{Form, Kind, Node, NodeId};
+use crate::secret::PlainWriter;
 use crate::span::Span;
 
 /// Puts an item or entry into `parent`, before `before` or at its end.
@@ -29,60 +30,86 @@ pub(super) fn insert(
     let text = spelled(content, Form::Plain)
         .map_err(|error| CannotPlace::new(container.span, error.reason))?;
     let text = if container.kind == Kind::Mapping {
-        Zeroizing::new(format!("{} = {}", name.to_toml_key(), *text))
+        joined(&[&name.to_toml_key(), " = ", &text])
     } else {
         text
     };
-    let source = parts.source;
-    let inside = Span::new(container.span.start() + 1, container.span.end() - 1);
-    let items: Vec<&Node> = parts
-        .items(parent)
-        .filter_map(|id| parts.node(id))
-        .collect();
-    let Some(last) = items.last() else {
-        let text = match container.kind {
-            Kind::Mapping if inside.is_empty() => format!(" {} ", *text),
-            _ => text.to_string(),
-        };
-        edits.push(Edit::new(Span::at(inside.start()), text));
-        return Ok(());
+    let last = parts.items(parent).last().and_then(|id| parts.node(id));
+    let next = before.and_then(|id| parts.node(id));
+    match (last, next) {
+        (None, _) => edits.push(into_empty(container, &text)),
+        (Some(_), Some(next)) => edits.push(in_front(parts, next, &text)),
+        (Some(last), None) if owns_line(parts.source, last) => {
+            on_new_line(parts, container, last, &text, edits);
+        }
+        (Some(last), None) => edits.push(added(last.span.end(), &[", ", &text])),
+    }
+    Ok(())
+}
+
+/// The first item or entry.
+fn into_empty(container: &Node, text: &str) -> Edit {
+    let inside = container.span.start() + 1;
+    let is_bare = inside + 1 == container.span.end();
+    let blank = match container.kind {
+        Kind::Mapping if is_bare => " ",
+        _ => "",
     };
-    let on_lines = owns_line(source, last);
-    if let Some(next) = before.and_then(|id| parts.node(id)) {
-        let at = start(next);
-        let (at, text) = if owns_line(source, next) {
-            let line = Span::new(line_start(source, at), next_line(source, next.span.end()));
-            let above = parts.with_comments(line).start();
-            let indent = source.get(line.start()..at).unwrap_or_default();
-            (above, format!("{indent}{},{}", *text, line_break(source)))
-        } else {
-            (at, format!("{}, ", *text))
-        };
-        edits.push(Edit::new(Span::at(at), text));
-        return Ok(());
+    added(inside, &[blank, text, blank])
+}
+
+/// What comes before `next`: on a line of its own, above the comments of `next`, if that has its own line.
+fn in_front(parts: &Parts<'_>, next: &Node, text: &str) -> Edit {
+    let (source, at) = (parts.source, start(next));
+    if !owns_line(source, next) {
+        return added(at, &[text, ", "]);
     }
-    if !on_lines {
-        let at = last.span.end();
-        edits.push(Edit::new(Span::at(at), format!(", {}", *text)));
-        return Ok(());
-    }
+    let line = Span::new(line_start(source, at), next_line(source, next.span.end()));
+    let above = parts.with_comments(line).start();
+    let indent = source.get(line.start()..at).unwrap_or_default();
+    added(above, &[indent, text, ",", line_break(source)])
+}
+
+/// What comes behind `last`, which has its own line, with a comma behind it if `last` has one.
+fn on_new_line(
+    parts: &Parts<'_>,
+    container: &Node,
+    last: &Node,
+    text: &str,
+    edits: &mut Vec<Edit>,
+) {
+    let source = parts.source;
     let line = line_start(source, start(last));
     let indent = source.get(line..start(last)).unwrap_or_default();
     let comma = comma_behind(parts, last);
-    let end = next_line(source, last.span.end());
     if comma.is_none() {
         edits.push(Edit::new(Span::at(last.span.end()), ","));
     }
     let own_comma = if comma.is_some() { "," } else { "" };
-    if end < container.span.end() {
-        let text = format!("{indent}{}{own_comma}{}", *text, line_break(source));
-        edits.push(Edit::new(Span::at(end), text));
+    let end = next_line(source, last.span.end());
+    edits.push(if end < container.span.end() {
+        added(end, &[indent, text, own_comma, line_break(source)])
     } else {
         let at = comma.map_or(last.span.end(), |comma| comma + 1);
-        let text = format!("{}{indent}{}{own_comma}", line_break(source), *text);
-        edits.push(Edit::new(Span::at(at), text));
+        added(at, &[line_break(source), indent, text, own_comma])
+    });
+}
+
+/// The edit that puts `pieces` at byte `at`.
+fn added(at: usize, pieces: &[&str]) -> Edit {
+    Edit {
+        span: Span::at(at),
+        text: joined(pieces),
     }
-    Ok(())
+}
+
+/// Pieces of plaintext as one.
+fn joined(pieces: &[&str]) -> Zeroizing<String> {
+    let mut writer = PlainWriter::default();
+    for piece in pieces {
+        writer.push_str(piece);
+    }
+    writer.finish()
 }
 
 /// Takes out an item or entry with one comma; one with a line of its own with that line and its comments.

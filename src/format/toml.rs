@@ -84,7 +84,7 @@ pub fn plaintext<'a>(source: &'a str, node: &Node) -> Result<Value<'a>, ScanErro
 /// Any content as it stands behind `=`.
 ///
 /// # Errors
-/// [`CannotEmit`] as [`emit`] has it.
+/// [`CannotEmit`] as [`emit()`] has it.
 pub fn inline(content: &Content<'_>) -> Result<Zeroizing<String>, CannotEmit> {
     emit::value(content, Form::Plain)
 }

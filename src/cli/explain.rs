@@ -144,7 +144,8 @@ fn explain(
         content: None,
         opening: None,
     };
-    if !context.resolve(&path).exists() {
+    // Whatever else there is to say of it, reading it will.
+    if let Ok(false) = context.resolve(&path).try_exists() {
         explain_plain(context, &mut explanation, &said, None)?;
         return Ok(explanation);
     }

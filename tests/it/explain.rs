@@ -1,12 +1,14 @@
 //! `explain`: the whole answer for each kind of file, its JSON against the page that describes it.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value as Json;
 use snapbox::data::Inline;
 use snapbox::{IntoData as _, assert_data_eq, str};
 
-use crate::support::{ALICE, BOB, World, holds, sops_fixtures};
+use crate::support::{ALICE, BOB, World, holds, sops_fixtures, without_privileges};
 
 /// A config with names, a rule for `staging/`, and one for `secrets/` with lines to be counted.
 fn config() -> String {
@@ -391,6 +393,30 @@ fn a_damaged_file_is_a_failure_as_anywhere() {
         ran.stderr
     );
     assert_eq!(world.run(["explain", "-"]).code, Some(100));
+}
+
+/// What may not be looked at is not taken for what is not there.
+#[test]
+fn a_file_that_cannot_be_reached_is_a_failure() {
+    let world = sealed();
+    let folder = world.path("secrets");
+    let explain = |file: &str| {
+        let command = world.command(["explain", file]);
+        let output = without_privileges(&command).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), output.stdout, said)
+    };
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o000)).expect("a mode");
+    let (code, stdout, said) = explain("secrets/prod.yaml");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).expect("a mode");
+    assert_eq!((code, stdout.len()), (Some(2), 0), "{said}");
+    assert!(
+        said.contains("cannot read `secrets/prod.yaml`: Permission denied"),
+        "{said}"
+    );
+    let (code, stdout, said) = explain("secrets/prod.yaml/below");
+    assert_eq!((code, stdout.len()), (Some(2), 0), "{said}");
+    assert!(said.contains("Not a directory"), "{said}");
 }
 
 /// All fields below a value, as `docs/explain.md` spells them; those that are `null` or empty are none.

@@ -482,3 +482,21 @@ fn the_json_is_what_the_page_says() {
         .collect();
     assert_eq!(found, documented);
 }
+
+#[test]
+fn the_formats_are_those_of_the_page() {
+    let world = World::new();
+    let format = |file: &str| {
+        let json = world.ok(["explain", "--json", file]);
+        let json: Json = serde_json::from_slice(&json).expect("JSON");
+        json["format"].as_str().expect("a name").to_owned()
+    };
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/explain.md"));
+    let page = page.expect("the page");
+    let row = page.lines().find(|line| line.starts_with("| `format` |"));
+    // The words in backquotes; the first is the field.
+    let documented = row.expect("the row").split('`').skip(1).step_by(2).skip(1);
+    let documented: Vec<&str> = documented.collect();
+    let files = ["a.yaml", "a.json", "a.env", "a.ini", "a.toml", "a.txt"];
+    assert_eq!(files.map(format).to_vec(), documented);
+}

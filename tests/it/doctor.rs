@@ -234,6 +234,38 @@ fn files_that_a_rule_wants_sealed() {
     is_well(&world);
 }
 
+/// Every spelling of a boolean that git knows counts as git counts it.
+#[test]
+fn settings_are_read_as_git_reads_them() {
+    let world = clone();
+    let config = world.read(".git/config");
+    let name = "diff.sops.cachetextconv";
+    for (line, is_on) in [
+        ("cachetextconv = false", false),
+        ("cachetextconv = False", false),
+        ("cachetextconv = OFF", false),
+        ("cachetextconv = 0", false),
+        ("cachetextconv =", false),
+        ("cachetextconv", true),
+        ("cachetextconv = Yes", true),
+        ("cachetextconv = 2", true),
+    ] {
+        world.write(
+            ".git/config",
+            format!("{config}[diff \"sops\"]\n\t{line}\n"),
+        );
+        if is_on {
+            is_wrong(
+                &world,
+                &format!("`{name}` is on"),
+                &format!("git config {name} false"),
+            );
+        } else {
+            is_well(&world);
+        }
+    }
+}
+
 #[test]
 fn drivers_that_run_something_else() {
     let world = clone();

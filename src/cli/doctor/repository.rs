@@ -44,7 +44,8 @@ fn drivers(context: &Context, repository: &Repository) -> Vec<Finding> {
     let mut programs = BTreeSet::new();
     let mut is_missing = false;
     for (name, ours) in SETTINGS {
-        if name.ends_with(".name") {
+        // A name is of no consequence, and what is kept is another finding.
+        if name.ends_with(".name") || name.ends_with(".cachetextconv") {
             continue;
         }
         let Some(value) = get(context, repository, name) else {
@@ -99,18 +100,21 @@ fn runs(context: &Context, program: &str) -> Option<Finding> {
 
 /// Settings by which git keeps what diffs have shown.
 fn caches(context: &Context, repository: &Repository) -> Vec<Finding> {
-    let is_on = |value: String| !matches!(value.as_str(), "false" | "no" | "off" | "0");
+    let is_on = |name: &&str| {
+        let value = repository.line(context, &["config", "--type=bool", "--get", *name]);
+        value.is_some_and(|value| value == "true")
+    };
     let names = ["diff.sops.cachetextconv", "diff.sopsdiffer.cachetextconv"];
-    let on = names
-        .iter()
-        .filter(|name| get(context, repository, name).is_some_and(is_on));
-    on.map(|name| {
-        let what = format!(
-            "`{name}` is on: git keeps the plaintext of what it diffs under refs/notes/textconv"
-        );
-        Finding::wrong(CHECK, what, format!("run `git config {name} false`"))
-    })
-    .collect()
+    names
+        .into_iter()
+        .filter(is_on)
+        .map(|name| {
+            let what = format!(
+                "`{name}` is on: git keeps the plaintext of what it diffs under refs/notes/textconv"
+            );
+            Finding::wrong(CHECK, what, format!("run `git config {name} false`"))
+        })
+        .collect()
 }
 
 fn attributes(

@@ -2,7 +2,7 @@
 //!
 //! One finding for each thing that was looked at. Changes nothing, asks nobody, and uses no key and no network.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, escaped};
+use super::repository::Repository;
 
 mod config;
 #[cfg(feature = "pgp")]
@@ -96,6 +97,35 @@ impl Finding {
             "{state:<5}  {check:<11}  {what}\n{}",
             remedy.unwrap_or_default()
         )
+    }
+}
+
+/// The working directory as git sees it: how paths that begin at the top of the clone are typed there.
+struct Here {
+    /// The path from the top.
+    folder: PathBuf,
+}
+
+impl Here {
+    fn of(context: &Context, repository: &Repository) -> Self {
+        let prefix = repository.line(context, &["rev-parse", "--show-prefix"]);
+        Self {
+            folder: prefix.unwrap_or_default().into(),
+        }
+    }
+
+    /// The path as it leads there from here; `.` for this folder.
+    fn path(&self, from_top: &Path) -> PathBuf {
+        let (here, there) = (self.folder.components(), from_top.components());
+        let shared = here.clone().zip(there.clone()).take_while(|(a, b)| a == b);
+        let shared = shared.count();
+        let up = here.skip(shared).map(|_| Component::ParentDir);
+        let path: PathBuf = up.chain(there.skip(shared)).collect();
+        if path.as_os_str().is_empty() {
+            Component::CurDir.as_os_str().into()
+        } else {
+            path
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! is, and that only when it certainly is one. All text is escaped before it reaches a terminal.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 
 use sops_rs::format::Format;
@@ -196,6 +197,11 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
         }
     }
     safe.into()
+}
+
+/// A word, such as the name of a file, as it has to be typed in a command that a message tells: with quotes if it needs them.
+pub(crate) fn typed(word: impl AsRef<OsStr>) -> String {
+    shell_words::quote(&word.as_ref().to_string_lossy()).into_owned()
 }
 
 /// Control characters, marks and overrides of direction, zero-width characters, line separators, tags.

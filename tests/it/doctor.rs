@@ -40,6 +40,15 @@ fn git(world: &World, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
+/// What is said in a folder of the work folder, with the exit code.
+fn said_in(world: &World, folder: &str) -> (Option<i32>, String) {
+    let mut command = world.command(["doctor"]);
+    let output = command.current_dir(world.path(folder)).output();
+    let output = output.expect("the program runs");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    (output.status.code(), said)
+}
+
 /// What is said when all is well.
 #[track_caller]
 fn is_well(world: &World) -> String {
@@ -232,6 +241,88 @@ fn files_that_a_rule_wants_sealed() {
     );
     world.write(".gitignore", "*.env\n");
     is_well(&world);
+}
+
+/// Finds one thing wrong in this folder, runs the command of its remedy there, and all is well.
+#[track_caller]
+fn remedy_works(world: &World, folder: &str, what: &str) {
+    let (code, said) = said_in(world, folder);
+    assert!(said.contains(what) && code == Some(1), "{said}");
+    assert!(said.ends_with("\n1 thing is wrong\n"), "{said}");
+    let (_, remedy) = said.split_once(&format!("{what}\n")).expect("a remedy");
+    let typed = remedy.split('`').nth(1).expect("a command");
+    let mut shell = Command::new("sh");
+    world.prepare(&mut shell);
+    let shell = shell.args(["-c", typed]).current_dir(world.path(folder));
+    let output = shell.output().expect("a shell");
+    assert!(output.status.success(), "{typed}: {output:?}");
+    world.ok(["git", "install"]);
+    let (code, said) = said_in(world, folder);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn paths_are_said_from_here_and_can_be_typed() {
+    let world = clone();
+    for folder in ["s/deep", "elsewhere"] {
+        std::fs::create_dir_all(world.path(folder)).expect("a folder");
+    }
+    let plain = "a: CANARY\n";
+    for (folder, file, from_here) in [
+        ("", "s/top.yaml", "s/top.yaml"),
+        ("s", "s/db.yaml", "db.yaml"),
+        ("s/deep", "s/up.yaml", "../up.yaml"),
+        ("elsewhere", "s/deep/x.yaml", "../s/deep/x.yaml"),
+        (
+            "elsewhere",
+            "s/it's (a) secret.yaml",
+            "../s/it's (a) secret.yaml",
+        ),
+    ] {
+        world.write(file, plain);
+        let what = format!("`{from_here}` is not sealed, though rule 1 is for it");
+        remedy_works(&world, folder, &what);
+        assert!(!world.read(file).contains("CANARY"), "{file}");
+    }
+    world.write("s/deep/app.decrypted.yaml", "a: [\n");
+    world.write(".gitignore", "*.decrypted.*\n");
+    let (_, said) = said_in(&world, "s");
+    let what = "`deep/app.decrypted.yaml` looks like the plaintext of a sealed file";
+    assert!(said.contains(what), "{said}");
+    std::fs::remove_file(world.path("s/deep/app.decrypted.yaml")).expect("the file");
+
+    world.write(".gitattributes", "");
+    let (_, said) = said_in(&world, "s/deep");
+    let what = "`../db.yaml` is sealed, but git diffs and merges it as text";
+    assert!(said.contains(what), "{said}");
+    world.ok(["git", "install"]);
+
+    for number in 0..12 {
+        world.write(&format!("s/{number}.yaml"), plain);
+    }
+    for (folder, all) in [("", "."), ("s", ".."), ("s/deep", "../..")] {
+        let (_, said) = said_in(&world, folder);
+        let remedy = format!("run `sops-rs encrypt -i -r {all}`");
+        assert!(said.contains(&remedy), "{folder}: {said}");
+    }
+}
+
+#[test]
+fn what_rerere_has_recorded_is_found_from_everywhere() {
+    for folder in ["", "s"] {
+        let world = clone();
+        std::fs::create_dir_all(world.path("s")).expect("a folder");
+        let record = world.write(".git/rr-cache/0123/preimage", "a: CANARY\nsops:\n");
+        world.write(".git/rr-cache/0123/postimage", "a: CANARY\nsops:\n");
+        world.write(".git/rr-cache/4567/preimage", "of something else\n");
+        let shown = Path::new(if folder.is_empty() { "" } else { ".." });
+        let shown = shown.join(".git/rr-cache/0123");
+        let shown = shown.display();
+        let what = format!("`{shown}` records how a sealed file was merged as text");
+        remedy_works(&world, folder, &what);
+        assert!(!record.exists());
+        assert!(world.path(".git/rr-cache/4567/preimage").exists());
+    }
 }
 
 /// Every spelling of a boolean that git knows counts as git counts it.

@@ -3,19 +3,22 @@
 //! Looks at git's notes and recorded resolutions, at the names of files, and whether files are sealed that a rule with a
 //! `path_regex` is for. A rule without one is for every file that somebody seals, which no repository means to do with all.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
 use sops_rs::format::Format;
 use sops_rs::selection::Pattern;
+use zeroize::Zeroizing;
 
 use super::config::Home;
-use super::{Finding, SHOWN};
+use super::{Finding, Here, SHOWN};
 use crate::cli::context::Context;
 use crate::cli::creation::{find, normal, relative};
 use crate::cli::encrypt::is_control;
 use crate::cli::git::listed;
 use crate::cli::io::{self, Input};
-use crate::cli::report::Failure;
+use crate::cli::report::{Failure, typed};
 use crate::cli::repository::Repository;
 use crate::cli::sealed::Source;
 
@@ -29,11 +32,12 @@ pub(super) fn check(context: &mut Context, home: Option<&Home>) -> Result<Vec<Fi
     let Ok(top) = repository.top(context) else {
         return Ok(Vec::new());
     };
+    let here = Here::of(context, &repository);
     let mut findings = notes(context, &repository);
-    findings.extend(resolutions(context, &repository, &top));
-    findings.extend(leftovers(context, &repository)?);
+    findings.extend(resolutions(context, &repository));
+    findings.extend(leftovers(context, &repository, &here)?);
     if let Some(home) = home {
-        findings.extend(unsealed(context, &repository, &top, home)?);
+        findings.extend(unsealed(context, &repository, &top, &here, home)?);
     }
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, "none was found where it should not be"));
@@ -46,6 +50,7 @@ fn unsealed(
     context: &mut Context,
     repository: &Repository,
     top: &Path,
+    here: &Here,
     home: &Home,
 ) -> Result<Vec<Finding>, Failure> {
     let rules: Vec<(Pattern, bool)> = home
@@ -72,11 +77,17 @@ fn unsealed(
         .iter()
         .take(SHOWN)
         .map(|(path, number)| {
-            let path = path.display();
+            let path = here.path(path);
             Finding::wrong(
                 CHECK,
-                format!("`{path}` is not sealed, though rule {number} is for it"),
-                format!("run `sops-rs encrypt -i {path}`; if it was committed, change what is in it, too"),
+                format!(
+                    "`{}` is not sealed, though rule {number} is for it",
+                    path.display()
+                ),
+                format!(
+                    "run `sops-rs encrypt -i {}`; if it was committed, change what is in it, too",
+                    typed(&path)
+                ),
             )
         })
         .collect();
@@ -85,20 +96,25 @@ fn unsealed(
             "{} more files are not sealed, though a rule is for them",
             found.len() - SHOWN
         );
-        findings.push(Finding::wrong(CHECK, what, "run `sops-rs encrypt -i -r .`"));
+        let all = here.path(Path::new(""));
+        let remedy = format!("run `sops-rs encrypt -i -r {}`", all.display());
+        findings.push(Finding::wrong(CHECK, what, remedy));
     }
     Ok(findings)
 }
 
-/// Whether there is something in this file that is not sealed. A link is judged where it leads to.
-fn is_plain(context: &mut Context, file: &Path) -> bool {
-    let small = file
+/// What is in a file, if it is one of those that are looked into: not empty, not too large, and no link.
+fn content(context: &mut Context, file: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let is_looked_into = file
         .symlink_metadata()
         .is_ok_and(|found| found.is_file() && (1..=LARGEST).contains(&found.len()));
-    if !small {
-        return false;
-    }
-    let Ok(bytes) = io::read(context, &Input::File(file.to_owned())) else {
+    let input = Input::File(file.to_owned());
+    is_looked_into.then(|| io::read(context, &input).ok())?
+}
+
+/// Whether there is something in this file that is not sealed. A link is judged where it leads to.
+fn is_plain(context: &mut Context, file: &Path) -> bool {
+    let Some(bytes) = content(context, file) else {
         return false;
     };
     let name = file.display().to_string();
@@ -138,41 +154,46 @@ fn notes(context: &Context, repository: &Repository) -> Vec<Finding> {
 }
 
 /// Resolutions that rerere has recorded of files with sealed values in them: of no use, and in clear if a driver wrote them so.
-fn resolutions(context: &Context, repository: &Repository, top: &Path) -> Vec<Finding> {
-    let Some(cache) = repository.line(context, &["rev-parse", "--git-path", "rr-cache"]) else {
+fn resolutions(context: &mut Context, repository: &Repository) -> Vec<Finding> {
+    let cache = repository.line(context, &["rev-parse", "--git-path", "rr-cache"]);
+    let Some(cache) = cache else {
         return Vec::new();
     };
-    let cache = top.join(PathBuf::from(cache));
-    let folders = std::fs::read_dir(cache).into_iter().flatten().flatten();
-    let files = folders.flat_map(|folder| {
-        std::fs::read_dir(folder.path())
-            .into_iter()
-            .flatten()
-            .flatten()
-    });
-    let recorded = files.filter(|file| {
-        let small = file
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() <= 16 << 20);
-        small
-            && std::fs::read(file.path()).is_ok_and(|bytes| {
-                let text = String::from_utf8_lossy(&bytes);
-                text.contains("sops:")
-                    || text.contains("\"sops\"")
-                    || text.contains("sops_version")
-                    || text.contains("[sops]")
-            })
-    });
-    recorded
-        .map(|file| {
-            let path = file.path();
+    // Git says it as it is from here.
+    let cache = PathBuf::from(cache);
+    let mut findings = Vec::new();
+    for record in entries(&context.resolve(&cache)) {
+        let record = cache.join(record);
+        let folder = context.resolve(&record);
+        let is_of_sealed = entries(&folder).iter().any(|file| {
+            content(context, &folder.join(file)).is_some_and(|bytes| has_metadata(&bytes))
+        });
+        if is_of_sealed {
             let what = format!(
                 "`{}` records how a sealed file was merged as text",
-                path.display()
+                record.display()
             );
-            Finding::wrong(CHECK, what, "run `git rerere clear`, or remove its folder")
-        })
-        .collect()
+            let remedy = format!("run `rm -r {}`", typed(&record));
+            findings.push(Finding::wrong(CHECK, what, remedy));
+        }
+    }
+    findings
+}
+
+/// The names of what is in a folder, in order.
+fn entries(folder: &Path) -> Vec<OsString> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
+}
+
+/// Whether something in a text looks like the metadata of a sealed file, in any format.
+fn has_metadata(bytes: &[u8]) -> bool {
+    let marks = ["sops:", "\"sops\"", "sops_version", "[sops]"];
+    marks
+        .iter()
+        .any(|mark| memmem::find(bytes, mark.as_bytes()).is_some())
 }
 
 /// What tools name the plaintext of a sealed file.
@@ -184,7 +205,11 @@ const LEFTOVERS: [&str; 5] = [
     ".rejected",
 ];
 
-fn leftovers(context: &Context, repository: &Repository) -> Result<Vec<Finding>, Failure> {
+fn leftovers(
+    context: &Context,
+    repository: &Repository,
+    here: &Here,
+) -> Result<Vec<Finding>, Failure> {
     let listed = repository.files(context, &[])?;
     let text = String::from_utf8_lossy(&listed).into_owned();
     let found = text.split('\0').filter(|path| {
@@ -194,6 +219,8 @@ fn leftovers(context: &Context, repository: &Repository) -> Result<Vec<Finding>,
     Ok(found
         .map(|path| {
             let sealed = path.contains(".rejected");
+            let path = here.path(Path::new(path));
+            let path = path.display();
             let what = if sealed {
                 format!("`{path}` holds what was typed in an edit that failed, sealed")
             } else {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, SHOWN};
+use super::{Finding, Here, SHOWN};
 use crate::cli::context::Context;
 use crate::cli::git::{SETTINGS, uncovered};
 use crate::cli::report::Failure;
@@ -127,9 +127,13 @@ fn attributes(
         let what = ".gitattributes names the drivers for every sealed file";
         return Ok(vec![Finding::ok(CHECK, what)]);
     }
+    let here = Here::of(context, repository);
     let finding = |path: &PathBuf| {
-        let path = path.display();
-        let what = format!("`{path}` is sealed, but git diffs and merges it as text");
+        let path = here.path(path);
+        let what = format!(
+            "`{}` is sealed, but git diffs and merges it as text",
+            path.display()
+        );
         Finding::wrong(CHECK, what, ATTRIBUTES)
     };
     let mut findings: Vec<Finding> = uncovered.iter().take(SHOWN).map(finding).collect();

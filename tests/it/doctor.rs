@@ -325,6 +325,47 @@ fn what_rerere_has_recorded_is_found_from_everywhere() {
     }
 }
 
+#[test]
+fn plaintext_is_told_by_what_is_in_a_file() {
+    let world = clone();
+    let names = [
+        "q.dec.sec.yaml",
+        "app.decrypted.yaml",
+        ".decrypted~app.yaml",
+        "app.yaml.decrypted-conflict",
+    ];
+    for name in names {
+        world.write(name, "a: CANARY\n");
+        let what = format!("`{name}` looks like the plaintext of a sealed file");
+        is_wrong(&world, &what, "remove it");
+        world.ok(["encrypt", "-i", name]);
+        world.ok(["git", "install"]);
+        is_well(&world);
+    }
+    // A text that was rejected by somebody, and a sealed file of such a name.
+    world.write("orders.rejected.md", "these orders were rejected\n");
+    world.write("db.yaml.rejected", "not ours\n");
+    is_well(&world);
+    world.ok(["encrypt", "-i", "orders.rejected.md"]);
+    world.ok(["git", "install"]);
+    is_well(&world);
+}
+
+#[test]
+fn what_was_typed_in_edits_that_failed() {
+    let world = clone();
+    world.write("s/db.yaml", "a: CANARY\n");
+    world.ok(["encrypt", "-i", "s/db.yaml"]);
+    for kept in ["s/db.yaml.rejected", "s/db.yaml.rejected-2"] {
+        let ran = world.edit("echo 'a: [' > \"$1\"", ["s/db.yaml"]);
+        assert!(ran.code != Some(0) && world.path(kept).exists(), "{ran:?}");
+        world.ok(["git", "install"]);
+        let (_, said) = said_in(&world, "");
+        let what = format!("`{kept}` holds what was typed in an edit that failed, sealed\n");
+        assert!(said.contains(&what), "{said}");
+    }
+}
+
 /// Every spelling of a boolean that git knows counts as git counts it.
 #[test]
 fn settings_are_read_as_git_reads_them() {

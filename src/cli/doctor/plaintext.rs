@@ -3,7 +3,9 @@
 //! Looks at git's notes and recorded resolutions, at the names of files, and whether files are sealed that a rule with a
 //! `path_regex` is for. A rule without one is for every file that somebody seals, which no repository means to do with all.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -35,7 +37,7 @@ pub(super) fn check(context: &mut Context, home: Option<&Home>) -> Result<Vec<Fi
     let here = Here::of(context, &repository);
     let mut findings = notes(context, &repository);
     findings.extend(resolutions(context, &repository));
-    findings.extend(leftovers(context, &repository, &here)?);
+    findings.extend(leftovers(context, &repository, &top, &here)?);
     if let Some(home) = home {
         findings.extend(unsealed(context, &repository, &top, &here, home)?);
     }
@@ -114,17 +116,18 @@ fn content(context: &mut Context, file: &Path) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Whether there is something in this file that is not sealed. A link is judged where it leads to.
 fn is_plain(context: &mut Context, file: &Path) -> bool {
-    let Some(bytes) = content(context, file) else {
-        return false;
-    };
+    source(context, file).is_some_and(|source| !source.is_sealed())
+}
+
+fn source(context: &mut Context, file: &Path) -> Option<Source> {
+    let bytes = content(context, file)?;
     let name = file.display().to_string();
     let format = Format::of_path(&name);
-    let source = Source {
+    Some(Source {
         name,
         format,
         bytes,
-    };
-    !source.is_sealed()
+    })
 }
 
 /// Plaintext that `cachetextconv` has left; whoever mirrors the repository copies it.
@@ -196,37 +199,50 @@ fn has_metadata(bytes: &[u8]) -> bool {
         .any(|mark| memmem::find(bytes, mark.as_bytes()).is_some())
 }
 
-/// What tools name the plaintext of a sealed file.
-const LEFTOVERS: [&str; 5] = [
-    ".decrypted",
-    ".decrypted~",
-    ".dec.",
-    ".decrypted-conflict",
-    ".rejected",
-];
+/// What is in the names that tools give to the plaintext of a sealed file.
+const PLAIN: [&str; 2] = [".decrypted", ".dec."];
 
+/// Files that are left over, those that git ignores, too: plaintext by its name, and what failed edits have kept.
 fn leftovers(
-    context: &Context,
+    context: &mut Context,
     repository: &Repository,
+    top: &Path,
     here: &Here,
 ) -> Result<Vec<Finding>, Failure> {
     let listed = repository.files(context, &[])?;
-    let text = String::from_utf8_lossy(&listed).into_owned();
-    let found = text.split('\0').filter(|path| {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        LEFTOVERS.iter().any(|mark| name.contains(mark))
-    });
-    Ok(found
-        .map(|path| {
-            let sealed = path.contains(".rejected");
-            let path = here.path(Path::new(path));
-            let path = path.display();
-            let what = if sealed {
-                format!("`{path}` holds what was typed in an edit that failed, sealed")
-            } else {
-                format!("`{path}` looks like the plaintext of a sealed file")
-            };
-            Finding::wrong(CHECK, what, "remove it, if it is no longer needed")
-        })
-        .collect())
+    let paths: BTreeSet<&Path> = listed
+        .split(|byte| *byte == 0)
+        .map(|path| Path::new(OsStr::from_bytes(path)))
+        .collect();
+    let mut findings = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = top.join(path);
+        let is_named_plain = PLAIN.iter().any(|mark| name.contains(mark));
+        let what = if is_named_plain && is_plain(context, &file) {
+            "looks like the plaintext of a sealed file"
+        } else if is_rejected(&name) && source(context, &file).is_some_and(|file| file.is_sealed())
+        {
+            "holds what was typed in an edit that failed, sealed"
+        } else {
+            continue;
+        };
+        let what = format!("`{}` {what}", here.path(path).display());
+        findings.push(Finding::wrong(
+            CHECK,
+            what,
+            "remove it, if it is no longer needed",
+        ));
+    }
+    Ok(findings)
+}
+
+/// Whether `edit` gives such a name to what was typed: `db.yaml.rejected`, then `db.yaml.rejected-2`.
+fn is_rejected(name: &str) -> bool {
+    let number = name.rsplit_once(".rejected").map(|(_, number)| number);
+    number.is_some_and(|number| {
+        number
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_digit())
+    })
 }

@@ -150,11 +150,8 @@ fn explain(
         return Ok(explanation);
     }
     let bytes = io::read(context, &Input::File(path))?;
-    let source = Source {
-        name,
-        format,
-        bytes,
-    };
+    let source = Source::new(name, format, bytes);
+    explanation.format = source.format.name();
     if is_plain(&source)? {
         explanation.state = State::Plain;
         explain_plain(context, &mut explanation, &said, Some(&source))?;

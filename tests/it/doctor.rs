@@ -231,6 +231,12 @@ fn files_that_a_rule_wants_sealed() {
     world.ok(["encrypt", "-i", "s/db.yaml"]);
     world.ok(["git", "install"]);
     is_well(&world);
+    // SOPS takes .toml for binary.
+    world.write("s/note.toml", "a = 'CANARY'\n");
+    world.ok(["encrypt", "-i", "--input-type", "binary", "s/note.toml"]);
+    assert!(world.read("s/note.toml").starts_with('{'));
+    world.ok(["git", "install"]);
+    is_well(&world);
     for number in 0..12 {
         world.write(&format!("s/{number}.env"), "A=CANARY\n");
     }

@@ -395,6 +395,22 @@ fn a_damaged_file_is_a_failure_as_anywhere() {
     assert_eq!(world.run(["explain", "-"]).code, Some(100));
 }
 
+/// SOPS takes `.toml` for binary, and has sealed such files so.
+#[test]
+fn a_toml_file_that_sops_has_sealed() {
+    let world = world();
+    world.write("secrets/note.toml", "a = 'CANARY-4'\n");
+    let file = "secrets/note.toml";
+    world.ok(["encrypt", "-i", "--input-type", "binary", file]);
+    assert!(world.read(file).starts_with('{'));
+    let said = explained(&world, &[file]);
+    assert!(
+        said.starts_with("secrets/note.toml: sealed, binary\n"),
+        "{said}"
+    );
+    assert!(said.contains("You can open it\n"), "{said}");
+}
+
 /// What may not be looked at is not taken for what is not there.
 #[test]
 fn a_file_that_cannot_be_reached_is_a_failure() {

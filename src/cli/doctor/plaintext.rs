@@ -123,11 +123,7 @@ fn source(context: &mut Context, file: &Path) -> Option<Source> {
     let bytes = content(context, file)?;
     let name = file.display().to_string();
     let format = Format::of_path(&name);
-    Some(Source {
-        name,
-        format,
-        bytes,
-    })
+    Some(Source::new(name, format, bytes))
 }
 
 /// Plaintext that `cachetextconv` has left; whoever mirrors the repository copies it.

@@ -23,7 +23,7 @@ use super::encrypt::{Opened, Resealing};
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::pointing;
-use super::report::Failure;
+use super::report::{Failure, typed};
 use super::sealed::{Sealed, Source};
 use super::target::same_format;
 
@@ -255,8 +255,9 @@ fn refused(
             ..
         }) if exit == Exit::BadChange => {
             pointing::failure(name, pointer, error, exit).hint(format!(
-                "if that value may be lost, take it out first: `sops-rs unset {name} '{}'`",
-                pointer.truncated(*taken)
+                "if that value may be lost, take it out first: `sops-rs unset {} {}`",
+                typed(name),
+                typed(pointer.truncated(*taken).to_string())
             ))
         }
         ChangeError::NoDocument { .. } => pointing::failure(name, pointer, error, Exit::BadChange),

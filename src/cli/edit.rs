@@ -22,7 +22,7 @@ use super::encrypt::{Resealing, anew, new_key, seal_binary};
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
 use super::private::PrivateDir;
-use super::report::Failure;
+use super::report::{Failure, typed};
 use super::sealed::{Sealed, Source};
 use super::target::same_format;
 
@@ -260,7 +260,7 @@ impl Session<'_> {
                 Err(failure) => {
                     let failure = match self.keep(context, kept.clone(), copy) {
                         Ok(place) => {
-                            let name = place.display().to_string();
+                            let name = typed(&place);
                             kept = Some(place);
                             failure.detail(format!(
                                 "what you typed is kept, sealed: see it with `sops-rs decrypt {name}`"

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::edit::Session;
 use super::exit::Exit;
 use super::io::{self, Input, Privacy};
-use super::report::Failure;
+use super::report::{Failure, typed};
 use super::repository::{Repository, Stages};
 use super::sealed::Source;
 use super::versions::{Ready, Versions};
@@ -259,8 +259,9 @@ fn resolve(
             )?;
         } else {
             context.note(&format!(
-                "`{0}` is merged; tell git with `git add {0}`",
-                file.display()
+                "`{}` is merged; tell git with `git add {}`",
+                file.display(),
+                typed(file)
             ));
         }
         Ok(Exit::Success)
@@ -337,8 +338,9 @@ fn abort(context: &mut Context, repository: &Repository, file: &Path) -> Result<
     let bytes = repository.blob(context, &ours)?;
     io::replace(context, file, &bytes, Privacy::Public)?;
     context.note(&format!(
-        "`{0}` is as it was on our side; `git checkout --merge {0}` merges it again",
-        file.display()
+        "`{}` is as it was on our side; `git checkout --merge {}` merges it again",
+        file.display(),
+        typed(file)
     ));
     Ok(Exit::Success)
 }

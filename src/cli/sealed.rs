@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::gpg;
 use super::identities::Places;
 use super::io::{self, Input};
-use super::report::Failure;
+use super::report::{Failure, typed};
 use super::services::Services;
 
 /// A file that was read: its name in messages, its format, its bytes.
@@ -308,7 +308,7 @@ fn not_sealed(name: &str) -> Failure {
     .hint(if name == Input::Stdin.name() {
         "perhaps it is decrypted already".to_owned()
     } else {
-        format!("encrypt it with `sops-rs encrypt -i {name}`")
+        format!("encrypt it with `sops-rs encrypt -i {}`", typed(name))
     })
 }
 

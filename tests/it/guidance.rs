@@ -1,13 +1,14 @@
 //! What guides people: completions in real shells, manual pages, suggestions for what was misspelt.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use snapbox::{IntoData as _, assert_data_eq, str};
 
-use crate::support::{Terminal, World};
+use crate::support::{ALICE, BOB, Terminal, World};
 
 /// A world with the program on the PATH of everything that it starts.
 fn world() -> (World, String) {
@@ -251,4 +252,108 @@ For more information, try '--help'.
 "#]]
         .raw()
     );
+}
+
+/// A file whose name a shell takes apart if it has no quotes.
+const ODD: &str = "it's (a) file.yaml";
+
+/// A clone of alice's in which `s/ODD` is sealed and committed, with the drivers.
+fn clone() -> (World, String) {
+    let (_, path) = world();
+    let mut world = World::with_identity("alice").set("PATH", &path);
+    for (name, value) in [("NAME", "Ann"), ("EMAIL", "ann@example.com")] {
+        for who in ["AUTHOR", "COMMITTER"] {
+            world = world.set(&format!("GIT_{who}_{name}"), value);
+        }
+    }
+    world.write(
+        ".sops-rs.yaml",
+        format!("creation_rules:\n  - age: {ALICE}\n"),
+    );
+    world.write(ODD, "it's: 1\n");
+    world.ok(["encrypt", "-i", ODD]);
+    typed(&world, "git init -q -b main");
+    world.ok(["git", "install"]);
+    typed(&world, "git add -A && git commit -qm one");
+    (world, format!("'{}'", ODD.replace('\'', "'\\''")))
+}
+
+/// Types a line into a shell. What comes back is whether it succeeds, and what it says.
+fn typed(world: &World, line: &str) -> (bool, String) {
+    let mut shell = Command::new("sh");
+    world.prepare(&mut shell);
+    let output = shell.args(["-c", line]).output().expect("a shell");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8(said).expect("UTF-8"),
+    )
+}
+
+/// The words of the command that begins so and stands in a message; they name the file as it is called.
+#[track_caller]
+fn told(message: &str, start: &str) -> String {
+    let mut commands = message.split('`').skip(1).step_by(2);
+    let command = commands.find(|command| command.starts_with(start));
+    let command = command.unwrap_or_else(|| panic!("`{start}` is not in {message}"));
+    let words =
+        shell_words::split(command).unwrap_or_else(|_| panic!("cannot be typed: {command}"));
+    let named = words.iter().any(|word| word.starts_with(ODD));
+    assert!(named, "no file is named: {command}");
+    command.to_owned()
+}
+
+/// Every command in a message can be typed as it stands there.
+#[test]
+fn commands_are_told_as_they_have_to_be_typed() {
+    let (world, _) = clone();
+    let message = world.fails(7, ["set", ODD, r#"["it's"].x"#, "5"]);
+    let unset = told(&message, "sops-rs unset");
+    assert!(typed(&world, &unset).0, "{unset}");
+    world.ok(["set", ODD, r#"["it's"].x"#, "5"]);
+
+    let ran = world.edit("echo 'a: [' > \"$1\"", [ODD]);
+    let decrypt = told(&ran.stderr, "sops-rs decrypt");
+    assert_eq!(typed(&world, &decrypt), (true, "a: [\n".to_owned()));
+
+    world.write(".sops-rs.yaml", format!("creation_rules: [age: {BOB}]\n"));
+    let said = String::from_utf8(world.ok(["explain", ODD])).expect("UTF-8");
+    let update = told(&said, "sops-rs updatekeys");
+    assert!(typed(&world, &format!("{update} --yes")).0, "{update}");
+
+    world.write(ODD, "a: 1\n");
+    let message = world.fails(1, ["decrypt", ODD]);
+    let encrypt = told(&message, "sops-rs encrypt");
+    assert!(typed(&world, &encrypt).0, "{encrypt}");
+
+    let config = world.write(ODD, format!("creation_rules: [age: {ALICE}]\n"));
+    std::fs::set_permissions(config, Permissions::from_mode(0o646)).expect("a mode");
+    let doctor = ["doctor", "--config", ODD];
+    let private = told(&world.run(doctor).text(), "chmod o-w");
+    assert!(typed(&world, &private).0, "{private}");
+    let said = world.run(doctor).text();
+    assert!(!said.contains("chmod o-w"), "{said}");
+}
+
+#[test]
+fn commands_about_conflicts_are_told_as_they_have_to_be_typed() {
+    let (world, quoted) = clone();
+    for (branch, value) in [("-b topic", "2"), ("main", "3")] {
+        typed(&world, &format!("git checkout -q {branch}"));
+        world.ok(["set", ODD, r#"["it's"]"#, value]);
+        typed(&world, "git commit -qam change");
+    }
+    let (merged, said) = typed(&world, "git merge topic");
+    assert!(!merged, "{said}");
+    told(&said, "sops-rs merge");
+    let marker = format!("run: sops-rs merge {quoted})");
+    assert!(world.read(ODD).contains(&marker), "{}", world.read(ODD));
+
+    let again = told(&world.run(["merge", ODD, "--abort"]).stderr, "git checkout");
+    assert!(typed(&world, &again).0, "{again}");
+    assert!(world.read(ODD).contains("<<<<<<<"));
+    let ran = world.run(["merge", ODD, "--take", "ours"]);
+    let add = told(&ran.stderr, "git add");
+    assert!(typed(&world, &add).0, "{add}");
+    assert_eq!(typed(&world, "git ls-files -u"), (true, String::new()));
 }

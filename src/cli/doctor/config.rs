@@ -9,6 +9,7 @@ use super::Finding;
 use crate::cli::context::Context;
 use crate::cli::creation::{check as check_recipients, find, load, shown};
 use crate::cli::io::{self, Input};
+use crate::cli::report::typed;
 
 const CHECK: &str = "config";
 
@@ -57,7 +58,7 @@ pub(super) fn check(context: &mut Context, named: Option<&Path>) -> (Vec<Finding
 fn permissions(path: &Path, name: &str) -> Vec<Finding> {
     let open = std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o002 != 0);
     let what = format!("{name}: every user of this machine can change who files are sealed for");
-    let finding = || Finding::wrong(CHECK, what, format!("run `chmod o-w {name}`"));
+    let finding = || Finding::wrong(CHECK, what, format!("run `chmod o-w {}`", typed(name)));
     open.then(finding).into_iter().collect()
 }
 

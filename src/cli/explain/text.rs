@@ -8,7 +8,7 @@ use sops_rs::value::timestamp;
 use super::people::{Drift, Groups, Person};
 use super::rule::{ConfigFacts, How, Ruling};
 use super::{Explanation, Stamp, State};
-use crate::cli::report::escaped;
+use crate::cli::report::{escaped, typed};
 
 mod inside;
 
@@ -241,7 +241,10 @@ fn differences(out: &mut String, drift: &Drift, file: &str) {
     if !drift.groups.is_empty() || drift.threshold.is_some() {
         line(
             out,
-            &format!("  `sops-rs updatekeys {file}` gives it to those whom the rule names"),
+            &format!(
+                "  `sops-rs updatekeys {}` gives it to those whom the rule names",
+                typed(file)
+            ),
         );
     }
     if let Some(selection) = &drift.selection {

@@ -13,7 +13,7 @@ use crate::cli::args::IdentityArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::io::{self, Input, Privacy};
-use crate::cli::report::Failure;
+use crate::cli::report::{Failure, typed};
 use crate::cli::sealed::Source;
 use crate::cli::versions::{Ready, Versions};
 
@@ -137,7 +137,7 @@ fn finish(
         Ok(text) => write(context, arguments, &text)?,
         Err(_) => failure = failure.detail("it is as it was on our side"),
     }
-    context.fail(&failure.hint(format!("resolve with `sops-rs merge {name}`")));
+    context.fail(&failure.hint(format!("resolve with `sops-rs merge {}`", typed(name))));
     Ok(false)
 }
 
@@ -152,7 +152,10 @@ fn markers(arguments: &MergeDriver, name: &str, count: usize) -> Markers {
     let ours = label(1, "ours");
     Markers {
         size: arguments.size.parse().unwrap_or(7_usize).clamp(1, 100) + LONGER,
-        ours: format!("{ours} ({count} conflict(s); run: sops-rs merge {name})"),
+        ours: format!(
+            "{ours} ({count} conflict(s); run: sops-rs merge {})",
+            typed(name)
+        ),
         base: label(0, "base"),
         theirs: label(2, "theirs"),
     }

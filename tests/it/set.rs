@@ -745,3 +745,57 @@ fn aliases_are_read_and_not_written_through() {
         "{message}"
     );
 }
+
+/// What `docs/compat.md` says of deep nesting: which commands refuse it, and which do not.
+#[test]
+fn nesting_is_changed_and_converted_down_to_256_levels() {
+    // What is below the key `a`, nested so deep: the top level is one of the levels.
+    let json = |depth: usize| {
+        format!(
+            "{{\"b\":1,\"c\":2,\"a\":{}1{}}}\n",
+            "[".repeat(depth - 1),
+            "]".repeat(depth - 1)
+        )
+    };
+    let yaml = |depth: usize| {
+        format!(
+            "b: 1\nc: 2\na: {}1{}\n",
+            "[".repeat(depth - 1),
+            "]".repeat(depth - 1)
+        )
+    };
+    let toml = |depth: usize| format!("b = 1\nc = 2\n[{}a]\nd = 1\n", "a.".repeat(depth - 2));
+    let formats: [(&str, &dyn Fn(usize) -> String); 3] =
+        [("x.json", &json), ("x.yaml", &yaml), ("x.toml", &toml)];
+    for (name, plain) in formats {
+        let other = if name == "x.json" { "yaml" } else { "json" };
+        for depth in [256, 300] {
+            let world = sealed(name, &plain(depth));
+            let works = |arguments: &[&str]| world.run(arguments).code == Some(0);
+            let fits = depth == 256;
+            for arguments in [
+                &["set", name, "b", "5"][..],
+                &["unset", name, "c"],
+                &["get", name, "a"],
+                &["decrypt", "--extract", "[\"a\"]", name],
+                &["decrypt", "--output-type", other, name],
+            ] {
+                let before = world.read(name);
+                assert_eq!(works(arguments), fits, "{depth}: {arguments:?}");
+                assert!(fits || world.read(name) == before, "{arguments:?}");
+            }
+            for arguments in [
+                &["get", name, "b"][..],
+                &["rotate", "-i", name],
+                &["explain", name],
+                &["decrypt", "-i", name],
+                &["encrypt", "-i", name],
+            ] {
+                assert!(works(arguments), "{depth}: {arguments:?}");
+            }
+        }
+    }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compat.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    assert!(page.contains("nesting above 256 levels in `set`, `unset`"));
+}

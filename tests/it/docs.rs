@@ -1,5 +1,6 @@
 //! The documents are true: what they list exists, what they show is what the program says, and the tour runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,6 +84,30 @@ fn the_reference_is_what_the_program_says() {
             "run `UPDATE=1 cargo test docs::`"
         );
     }
+}
+
+/// Every command that there is, by the manual pages which the program makes, is in `docs/cli.md`, and shows examples there.
+#[test]
+fn every_command_is_in_the_reference_with_examples() {
+    let world = World::new();
+    world.ok(["man", "--output-dir", "pages"]);
+    let pages = fs::read_dir(world.path("pages")).expect("the pages");
+    let pages = pages.map(|page| page.expect("a page").file_name());
+    // `sops-rs-keys-add.1`
+    let commands: BTreeSet<String> = pages
+        .map(|page| page.to_string_lossy().trim_end_matches(".1").to_owned())
+        .collect();
+    let reference = document("docs/cli.md");
+    let mut described = BTreeSet::new();
+    for section in reference.split("\n## ").skip(1) {
+        let (title, help) = section.split_once('\n').expect("a title");
+        let shows_some = ["\nExample:\n  ", "\nExamples:\n  "]
+            .iter()
+            .any(|heading| help.contains(heading));
+        assert!(shows_some, "`{title} --help` has no examples");
+        described.insert(title.replace(' ', "-"));
+    }
+    assert_eq!(described, commands);
 }
 
 #[test]

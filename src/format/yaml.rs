@@ -18,6 +18,7 @@ mod comment;
 mod emit;
 mod expand;
 mod key;
+mod merge;
 mod metadata;
 pub(super) mod place;
 mod quote;

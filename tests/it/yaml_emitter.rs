@@ -2,6 +2,7 @@
 //!
 //! Strings of the worst characters are values, keys and items; every reader, and our own, must find the same content.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -487,7 +488,7 @@ fn every_reader_finds_ten_thousand_strings() {
             let entries = [("keys", map), ("items", list)];
             let entry = |(key, content)| {
                 Part::Item(Entry {
-                    key: std::borrow::Cow::Borrowed(key),
+                    key: Cow::Borrowed(key),
                     content,
                 })
             };
@@ -503,4 +504,32 @@ fn every_reader_finds_the_types_and_the_tree() {
     let mut numbers = Numbers(7);
     let documents: Vec<Content<'_>> = (0..400).map(|_| numbers.mapping(5, 5)).collect();
     check(&documents);
+}
+
+/// Behind `<<` a mapping is merged by those who merge; what they cannot merge is a value like any other.
+#[test]
+fn those_who_merge_find_what_is_merged() {
+    let map = |key, content| {
+        Content::Map(vec![Part::Item(Entry {
+            key: Cow::Borrowed(key),
+            content,
+        })])
+    };
+    let one = || map("port", text("5432"));
+    let list = |items: Vec<_>| Content::List(items.into_iter().map(Part::Item).collect());
+    let port = json!({"port": {"!": "str", "=": "5432"}});
+    for (content, expected) in [
+        (map("<<", one()), port.clone()),
+        (map("<<", list(vec![one()])), port.clone()),
+        (map("<<", list(vec![])), json!({})),
+        (map("<<", text("x")), json!({"<<": {"!": "str", "=": "x"}})),
+        (
+            map("<<", list(vec![one(), list(vec![])])),
+            json!({"<<": [port, []]}),
+        ),
+    ] {
+        let source = yaml::emit(&[map("k", content)]).unwrap();
+        let expected = json!([{ "k": expected }]);
+        assert_eq!(pyyaml(&source), [expected.clone(), expected], "{}", *source);
+    }
 }

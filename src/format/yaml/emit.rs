@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use zeroize::Zeroizing;
 
+use super::merge::{MERGE, can_merge};
 use super::quote::{double_quoted, is_printable, quoted, should_be_plain, single_quoted};
 use super::write::{bare, binary};
 use crate::content::{Comment, Content, Entry, MAX_DEPTH, Part};
@@ -76,6 +77,14 @@ impl Quotes {
             Self::Single => single_quoted(text).unwrap_or_else(|| double_quoted(text)),
             Self::Double => double_quoted(text),
         }
+    }
+
+    /// A key on one line. In quotes, a merge key would be a key like any other.
+    fn spell_key(self, key: &str, content: &Content<'_>, flow: bool) -> Zeroizing<String> {
+        if key == MERGE && can_merge(content) {
+            return Zeroizing::new(MERGE.to_owned());
+        }
+        self.spell(key, flow)
     }
 }
 
@@ -237,7 +246,7 @@ impl<'s> Writer<'s> {
         beside: Option<&Comment<'_>>,
         depth: usize,
     ) -> Written {
-        let spelled = self.style.keys.spell(key, false);
+        let spelled = self.style.keys.spell_key(key, content, false);
         if spelled.len() > LONGEST_KEY {
             self.text.push_str("? ");
             self.text.push_str(&spelled);

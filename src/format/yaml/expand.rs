@@ -4,6 +4,7 @@
 //! own, as deep as the text.
 
 use super::chars::{column, is_blank, line_end};
+use super::merge::{MERGE, is_merge_key};
 use super::quote::{can_be_plain, double};
 use super::resolve::{Resolved, resolve};
 use super::scalar::{decode, needs_folding, parent_indent};
@@ -214,8 +215,9 @@ impl Copy<'_> {
         let written = node.key.unwrap_or_default().of(self.source);
         let bare = !written.starts_with(['&', '*', '|', '>']) && !needs_folding(written);
         match super::key(self.source, node) {
-            Ok(text) if text == "<<" && bare => written.to_owned(),
-            Ok(text) if text == "<<" => "\"<<\"".to_owned(),
+            Ok(text) if text == MERGE && bare => written.to_owned(),
+            Ok(text) if text == MERGE && is_merge_key(self.source, node.key) => text.into_owned(),
+            Ok(text) if text == MERGE => "\"<<\"".to_owned(),
             Ok(text) if can_be_plain(&text, flow, false) => text.into_owned(),
             Ok(text) => format!("\"{}\"", double(&text)),
             Err(_) => written.to_owned(),
@@ -342,6 +344,12 @@ mod tests {
             expanded("a: &x\n  b: 1\nc:\n    <<: *x\nd:\n    <<: [*x, *x]\n"),
             "a: &x\n  b: 1\nc:\n    <<:\n      b: 1\nd:\n    <<: [{b: 1}, {b: 1}]\n"
         );
+        for (key, copy) in [("&k <<", "<<"), ("&k \"<<\"", "\"<<\"")] {
+            assert_eq!(
+                expanded(&format!("a: &x\n  {key}: {{b: 1}}\nc: *x\n")),
+                format!("a: &x\n  {key}: {{b: 1}}\nc:\n  {copy}: {{b: 1}}\n")
+            );
+        }
     }
 
     #[test]

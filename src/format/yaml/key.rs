@@ -48,7 +48,7 @@ pub(super) fn decode<'a>(source: &'a str, node: &Node) -> Result<Cow<'a, str>, S
 }
 
 /// The tag of the key under `span`, and its content without anchor and tag.
-fn undress(source: &str, span: Span) -> (Tag, Span) {
+pub(super) fn undress(source: &str, span: Span) -> (Tag, Span) {
     let bytes = source.as_bytes().get(..span.end()).unwrap_or_default();
     let (mut tag, mut at) = (Tag::None, span.start());
     loop {

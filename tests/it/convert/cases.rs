@@ -297,6 +297,7 @@ fn aliases_and_documents() {
         ),
         content
     );
+    assert_eq!(world.ok(["get", "f.yaml", "c"]), b"<<:\n  k: 1\n");
     let world = sealed("f.yaml", "a: CANARY\n---\nb: 2\n");
     assert_data_eq!(
         world.fails(4, ["decrypt", "--output-type", "json", "f.yaml"]),

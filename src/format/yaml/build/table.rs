@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use super::Props;
 use super::keys::Keys;
 use crate::format::MAX_DEPTH;
+use crate::format::yaml::merge::is_merge;
 use crate::format::yaml::resolve::resolve;
 use crate::format::yaml::scalar::decode;
 use crate::format::yaml::scan::Comment;
@@ -251,7 +252,7 @@ impl<'a> Table<'a> {
         if resolve(&text, plain, props.tag).is_none() {
             return Err(misfit(whole, props.tag));
         }
-        let merges = text == "<<" && (props.tag == Tag::Merge || plain && props.tag == Tag::None);
+        let merges = is_merge(&text, plain, props.tag);
         self.name(props, Target::Key);
         self.add_key(text, whole, merges)
     }

@@ -22,9 +22,13 @@ pub(in crate::format::yaml) fn flow(
     Ok(text.finish())
 }
 
-/// A key of a flow mapping with its colon and the blank behind it.
-pub(in crate::format::yaml) fn flow_key(key: &str, quotes: Quotes) -> Zeroizing<String> {
-    let spelled = quotes.spell(key, true);
+/// A key of a flow mapping that leads to `content`, with its colon and the blank behind it.
+pub(in crate::format::yaml) fn flow_key(
+    key: &str,
+    content: &Content<'_>,
+    quotes: Quotes,
+) -> Zeroizing<String> {
+    let spelled = quotes.spell_key(key, content, true);
     let (mark, colon) = if spelled.len() > LONGEST_KEY {
         ("? ", " : ")
     } else {
@@ -54,7 +58,7 @@ fn write(content: &Content<'_>, quotes: Quotes, depth: usize, text: &mut PlainWr
                     return Err(CannotEmit::new("the mapping has this key twice").under(key));
                 }
                 text.push_str(if number > 0 { ", " } else { "" });
-                text.push_str(&flow_key(key, quotes));
+                text.push_str(&flow_key(key, &entry.content, quotes));
                 write(&entry.content, quotes, depth + 1, text).map_err(|error| error.under(key))?;
             }
             text.push_str("}");

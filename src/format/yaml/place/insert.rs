@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::super::chars::{bom_len, byte, line_end};
 use super::super::emit::{behind, entry};
+use super::super::merge::is_merge_key;
 use super::super::metadata::document_end;
 use super::super::scan::scalars::{Chomp, Header};
 use super::layout::Layout;
@@ -47,10 +48,8 @@ impl<'a> Insertion<'a> {
             return Err(CannotPlace::new(container.span, message)
                 .with_hint("write the content out in place of the alias first"));
         }
-        let is_merged = container.kind == Kind::Sequence
-            && container
-                .key
-                .is_some_and(|key| key.of(layout.source) == "<<");
+        let is_merged =
+            container.kind == Kind::Sequence && is_merge_key(layout.source, container.key);
         if is_merged && !matches!(content, Content::Map(_)) {
             let message = "`<<` merges a mapping or a list of mappings only";
             return Err(CannotPlace::new(container.span, message).with_hint("use `sops-rs edit`"));

@@ -12,6 +12,7 @@ use crate::format::emit::CannotEmit;
 use crate::format::place::CannotPlace;
 use crate::format::yaml::chars::{byte, line_end};
 use crate::format::yaml::emit::{Style, flow};
+use crate::format::yaml::merge::{can_merge, is_merge_key};
 use crate::format::yaml::quote::should_be_plain;
 use crate::format::yaml::{requote, scan, value, write, write_value};
 use crate::node::{Form, Kind, Node, NodeId};
@@ -96,14 +97,10 @@ impl Exchange<'_> {
 
     /// Behind `<<` only mappings may stand.
     fn refuse_merge(&self) -> Result<(), CannotPlace> {
-        let key = self.node.key.map(|key| key.of(self.layout.source));
-        let is_mapping = |content: &Content<'_>| matches!(content, Content::Map(_));
-        let can_merge = is_mapping(self.content)
-            || matches!(self.content, Content::List(_)) && self.content.items().all(is_mapping);
-        let list = self.parent.key.map(|key| key.of(self.layout.source));
-        let is_merged_item = list == Some("<<") && self.parent.kind == Kind::Sequence;
-        let is_bad_item = is_merged_item && !is_mapping(self.content);
-        if key == Some("<<") && !can_merge || is_bad_item {
+        let is_merged = |node: &Node| is_merge_key(self.layout.source, node.key);
+        let is_item = self.parent.kind == Kind::Sequence && is_merged(self.parent);
+        let is_bad_item = is_item && !matches!(self.content, Content::Map(_));
+        if is_bad_item || is_merged(self.node) && !can_merge(self.content) {
             return Err(self.refused("`<<` merges a mapping or a list of mappings only"));
         }
         Ok(())

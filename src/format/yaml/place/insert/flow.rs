@@ -37,7 +37,7 @@ impl Insertion<'_> {
         let style = self.layout.style(self.id);
         let mut text = PlainWriter::default();
         if let Some(key) = self.key {
-            text.push_str(&flow_key(key, style.keys));
+            text.push_str(&flow_key(key, self.content, style.keys));
         }
         text.push_str(&flow(self.content, style.values).map_err(|error| self.no(error))?);
         Ok(text.finish())

@@ -300,7 +300,7 @@ pub fn write_item_comment(
 pub fn doubtful_comments(format: Format, source: &str, nodes: &[Node]) -> Vec<NodeId> {
     match format {
         Format::Yaml => yaml::doubtful_comments(source, nodes),
-        Format::Ini => ini::header_comments(source, nodes),
+        Format::Ini => ini::header_comments(nodes),
         Format::Toml => toml::doubtful_comments(source, nodes),
         Format::Json | Format::Binary | Format::Dotenv => Vec::new(),
     }
@@ -308,8 +308,8 @@ pub fn doubtful_comments(format: Format, source: &str, nodes: &[Node]) -> Vec<No
 
 /// Whether a token can stand where this comment does.
 #[must_use]
-pub fn holds_token(format: Format, source: &str, comment: &Node) -> bool {
-    format != Format::Ini || !ini::is_behind_header(source, comment)
+pub fn holds_token(_format: Format, _source: &str, comment: &Node) -> bool {
+    !comment.behind_header
 }
 
 /// The edits that add the metadata `block` to `source` at its place (spec 5.4): the last entry of every YAML document's

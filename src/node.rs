@@ -103,6 +103,8 @@ pub struct Node {
     pub flow: bool,
     /// For a comment: whether it stands behind something on its line.
     pub inline: bool,
+    /// For a comment: whether it stands behind an INI section header, where no token can stand.
+    pub behind_header: bool,
 }
 
 impl Node {
@@ -121,6 +123,7 @@ impl Node {
             tag: Tag::None,
             flow: false,
             inline: false,
+            behind_header: false,
         }
     }
 

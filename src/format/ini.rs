@@ -77,29 +77,15 @@ pub fn value<'a>(source: &'a str, node: &Node) -> Value<'a> {
     )
 }
 
-/// The comments behind section headers.
+/// The comments behind section headers: a name ends at the last `]` of its line, so no token can stand there.
 #[must_use]
-pub fn header_comments(source: &str, nodes: &[Node]) -> Vec<NodeId> {
-    let behind = |(_, node): &(NodeId, &Node)| is_behind_header(source, node);
+pub fn header_comments(nodes: &[Node]) -> Vec<NodeId> {
     nodes
         .iter()
         .enumerate()
-        .filter(behind)
+        .filter(|(_, node)| node.behind_header)
         .map(|(id, _)| id)
         .collect()
-}
-
-/// Whether this comment stands behind a section header: a name ends at the last `]` of its line, so no token can.
-#[must_use]
-pub fn is_behind_header(source: &str, node: &Node) -> bool {
-    if node.kind != Kind::Comment || !node.inline {
-        return false;
-    }
-    let before = source.get(..node.span.start()).unwrap_or_default();
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    line.trim_start_matches('\u{feff}')
-        .trim_start()
-        .starts_with('[')
 }
 
 /// Puts `token` inside the quotes that are there, or in place of a comment's text. The lines of a long value or comment

@@ -414,7 +414,7 @@ hint: write it on a line of its own, directly above the key it is for and in the
 
 #[test]
 fn a_comment_behind_a_section_header() {
-    let world = World::new();
+    let world = World::with_identity("alice");
     world.write("db.ini", "[main] ; the database\npassword = hunter2\n");
     assert_message(
         world.fails(23, ["encrypt", "--age", ALICE, "db.ini"]),
@@ -438,6 +438,12 @@ hint: move the comment to a line of its own above the header
         sealed.starts_with("[main] ; the database\npassword = ENC["),
         "{sealed}"
     );
+    // The last line of a value looks like a header, and is none.
+    let text = "[main]\npassword = `one\n[two]` ; three\n";
+    world.write("db.ini", text);
+    world.ok(["encrypt", "-i", "--age", ALICE, "db.ini"]);
+    assert!(!world.read("db.ini").contains("three"));
+    assert_eq!(world.ok(["decrypt", "db.ini"]), text.as_bytes());
 }
 
 // --- sealed or not ----------------------------------------------------------------------------------------------------

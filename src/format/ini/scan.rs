@@ -121,17 +121,11 @@ impl<'a> Scanner<'a> {
         let behind = content.get(close + 1..).unwrap_or_default();
         if let Some(mark) = behind.find(['#', ';']) {
             let text = behind.get(mark..).unwrap_or_default();
-            self.push_inline(text, start + close + 1 + mark);
+            let mut node = inline_comment(text, start + close + 1 + mark, self.section);
+            node.behind_header = true;
+            self.push(node);
         }
         Ok(())
-    }
-
-    /// Adds a comment behind a header or a value.
-    fn push_inline(&mut self, content: &str, start: usize) {
-        let mut node = comment(content, start);
-        node.parent = Some(self.section);
-        node.inline = true;
-        self.push(node);
     }
 
     fn key_line(&mut self, content: &str, start: usize) -> Result<usize, ScanError> {
@@ -151,7 +145,8 @@ impl<'a> Scanner<'a> {
         self.push(node);
         self.place_comments();
         if let Some(behind) = behind {
-            self.push_inline(behind.of(self.source), behind.start());
+            let text = behind.of(self.source);
+            self.push(inline_comment(text, behind.start(), self.section));
         }
         Ok(next)
     }
@@ -259,6 +254,14 @@ fn comment(content: &str, start: usize) -> Node {
     let end = start + content.len();
     let mut node = Node::new(Kind::Comment, None, Span::new(start, end));
     node.inner = Span::new(end - stripped.len(), end);
+    node
+}
+
+/// A comment behind a header or a value of `section`.
+fn inline_comment(content: &str, start: usize, section: NodeId) -> Node {
+    let mut node = comment(content, start);
+    node.parent = Some(section);
+    node.inline = true;
     node
 }
 

@@ -216,7 +216,20 @@ fn a_comment_behind_a_header_is_no_place_for_a_token() {
             .map(|id| text(source, &nodes[id]))
             .collect::<Vec<_>>()
     };
-    assert_eq!(texts(header_comments(source, &nodes)), ["behind", "f"]);
+    assert_eq!(texts(header_comments(&nodes)), ["behind", "f"]);
+}
+
+#[test]
+fn a_comment_behind_the_last_line_of_a_value_is_one_for_a_token() {
+    for source in [
+        "[a]\nx = `a\n[b` ; c\n",
+        "[a] b\nx = `a\n[b]` ; c\n",
+        "x = \"\"\"a\n  [b]\"\"\" #c",
+    ] {
+        let nodes = scan(source).unwrap();
+        assert_eq!(nodes.last().unwrap().kind, Kind::Comment);
+        assert_eq!(header_comments(&nodes), [0; 0], "{source}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::node::{Form, Kind, Node, Tag};
 use crate::span::Span;
 use crate::value::{Value, float_text};
 
-mod block;
+pub(super) mod block;
 
 /// See [`super::write_token`].
 pub(super) fn token(source: &str, node: &Node, token: String, edits: &mut Vec<Edit>) {
@@ -204,7 +204,7 @@ fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Ve
         }
         Form::Single => single(),
         _ if node.flow => plain().or_else(single),
-        _ => plain().or_else(|| block::new(source, node, text, ends_text)),
+        _ => plain().or_else(|| block::new(source, node, text, block::STEP, ends_text)),
     };
     match edit {
         Some(edit) => edits.push(edit),

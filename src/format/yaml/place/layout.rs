@@ -6,7 +6,7 @@
 
 use super::super::chars::{break_len, byte, column, is_blank, line_end, line_start};
 use super::super::emit::{Quotes, Style};
-use super::super::write::newline;
+use super::super::write::{block, newline};
 use crate::node::{Form, Kind, Node, NodeId, children};
 use crate::span::{Position, Span};
 use crate::value::Value;
@@ -208,6 +208,7 @@ impl<'a> Layout<'a> {
         let dashes = self.step(id, Kind::Sequence);
         let step = step
             .or(dashes.filter(|&dashes| dashes > 0))
+            .or_else(|| self.block_step())
             .unwrap_or(Style::PLAIN.step);
         Style {
             newline: newline(self.source),
@@ -237,6 +238,15 @@ impl<'a> Layout<'a> {
         let found = inside.iter().find_map(step);
         let found = found.or_else(|| self.nodes.iter().find_map(step))?;
         (kind == Kind::Sequence || found > 0).then_some(found)
+    }
+
+    /// How far the text of the first block with text stands behind its key.
+    fn block_step(self) -> Option<usize> {
+        let is_block = |node: &Node| matches!(node.form, Form::Literal | Form::Folded);
+        let is_filled = |node: &Node| !self.is_white(node.inner);
+        let mut nodes = self.nodes.iter();
+        let node = nodes.find(|node| is_block(node) && is_filled(node))?;
+        block::step(self.source, node).filter(|&step| step > 0)
     }
 
     /// The quotes that all children of a container have that have any, else all that stand anywhere in it.

@@ -120,20 +120,29 @@ impl Exchange<'_> {
         let is_block = node.form == Form::Literal;
         let old = value(source, node).ok().filter(|_| is_block);
         let bare = old.and_then(|old| requote::opened(source, node, &old, Form::Plain));
-        let mut written = Vec::new();
-        write_value(
-            source,
-            bare.as_ref().unwrap_or(node),
-            wanted,
-            ends_text,
-            &mut written,
-        )
-        .ok()?;
+        let mut written = Vec::from_iter(self.new_block(wanted, ends_text));
+        if written.is_empty() {
+            let node = bare.as_ref().unwrap_or(node);
+            write_value(source, node, wanted, ends_text, &mut written).ok()?;
+        }
         let clipped = clipped(&written);
         clipped
             .into_iter()
             .chain([written])
             .find(|written| self.is_good(written, wanted))
+    }
+
+    /// Text of several lines in place of a bare value, as far in as everything else is.
+    fn new_block(&self, wanted: &Value<'_>, ends_text: bool) -> Option<Edit> {
+        let (source, node) = (self.layout.source, self.node);
+        let is_bare = node.form == Form::Plain && !node.flow;
+        match wanted {
+            Value::Str(text) if is_bare => {
+                let step = self.layout.style(node.parent?).step;
+                write::block::new(source, node, text.expose(), step, ends_text)
+            }
+            _ => None,
+        }
     }
 
     /// Whether `written` makes a text with this value here and nothing else changed: a tag or a block of text does not give

@@ -133,8 +133,17 @@ pub(super) fn text(
     Some(())
 }
 
-/// Writes a literal block where a plain scalar was.
-pub(super) fn new(source: &str, node: &Node, text: &str, ends_text: bool) -> Option<Edit> {
+/// How far SOPS moves the lines of a block in below the key.
+pub(super) const STEP: usize = 4;
+
+/// Writes a literal block where a plain scalar was, its lines so many columns behind their key, or two behind their dash.
+pub(in crate::format::yaml) fn new(
+    source: &str,
+    node: &Node,
+    text: &str,
+    step: usize,
+    ends_text: bool,
+) -> Option<Edit> {
     let bytes = source.as_bytes();
     if !text.contains('\n') || line_end(bytes, node.span.end()) != node.span.end() {
         return None;
@@ -146,7 +155,7 @@ pub(super) fn new(source: &str, node: &Node, text: &str, ends_text: bool) -> Opt
         start: node.span.end(),
         end: node.span.end(),
         parent,
-        indent: parent + if dash { 2 } else { 4 },
+        indent: parent + if dash { 2 } else { step },
         explicit: false,
         sign_first: false,
         chomp: None,
@@ -284,6 +293,12 @@ fn folds_to(lines: &str, text: &str) -> bool {
         Span::new(header.len(), block.len()),
     );
     decode(&block, Form::Folded, span, inner, None) == text
+}
+
+/// How many columns the lines of a block stand behind its parent.
+pub(in crate::format::yaml) fn step(source: &str, node: &Node) -> Option<usize> {
+    let block = Block::of(source, node)?;
+    block.indent.checked_sub(block.parent)
 }
 
 /// The line break that a text ends with.

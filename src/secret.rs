@@ -109,12 +109,30 @@ impl PlainWriter {
     pub fn push_str(&mut self, part: &str) {
         let needed = self.0.len().saturating_add(part.len());
         if needed > self.0.capacity() {
-            let room = needed.saturating_mul(2).max(Self::FLOOR);
-            let mut larger = Zeroizing::new(String::with_capacity(room));
-            larger.push_str(&self.0);
-            self.0 = larger;
+            self.grow(needed.saturating_mul(2).max(Self::FLOOR));
         }
         self.0.push_str(part);
+    }
+
+    /// Makes room for so many bytes: for these alone, if nothing was written yet.
+    pub fn reserve(&mut self, bytes: usize) {
+        let needed = self.0.len().saturating_add(bytes);
+        if needed > self.0.capacity() {
+            // Twice as much at least, or many small pieces would be moved again and again.
+            self.grow(needed.max(self.0.capacity().saturating_mul(2)));
+        }
+    }
+
+    fn grow(&mut self, room: usize) {
+        let mut larger = Zeroizing::new(String::with_capacity(room));
+        larger.push_str(&self.0);
+        self.0 = larger;
+    }
+
+    /// How many bytes were written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Adds `part` `count` times.

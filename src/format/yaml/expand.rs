@@ -3,14 +3,17 @@
 //! Comments of the target are not copied; anchors neither, since a copy must not redefine them. Works with a stack of its
 //! own, as deep as the text.
 
+use std::borrow::Cow;
+
 use super::chars::{column, is_blank, line_end};
 use super::merge::{MERGE, is_merge_key};
-use super::quote::{can_be_plain, double};
+use super::quote::{can_be_plain, double_quoted};
 use super::resolve::{Resolved, resolve};
 use super::scalar::{decode, needs_folding, parent_indent};
 use super::write::{newline, tag};
 use crate::edit::Edit;
 use crate::node::{Form, Kind, Node, NodeId, Tag};
+use crate::secret::{Plain, PlainWriter};
 use crate::span::Span;
 
 /// How far copies are indented below their key.
@@ -32,12 +35,15 @@ pub(super) fn edits(source: &str, nodes: &[Node], aliases: &[NodeId]) -> Vec<Edi
             source,
             nodes,
             newline: newline(source),
-            text: String::new(),
+            text: PlainWriter::default(),
             left,
         };
         if let Some(span) = copy.write(*alias, node) {
             left = left.saturating_sub(copy.text.len());
-            edits.push(Edit::new(span, copy.text));
+            edits.push(Edit {
+                span,
+                text: copy.text.finish(),
+            });
         }
     }
     edits
@@ -48,7 +54,7 @@ struct Copy<'a> {
     source: &'a str,
     nodes: &'a [Node],
     newline: &'static str,
-    text: String,
+    text: PlainWriter,
     left: usize,
 }
 
@@ -64,7 +70,7 @@ struct Frame {
     first: bool,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
     /// Writes what `alias` stands for; returns what the text replaces, or `None` if it is no alias or becomes too long.
     fn write(&mut self, alias: NodeId, node: &Node) -> Option<Span> {
         let bytes = self.source.as_bytes();
@@ -74,8 +80,7 @@ impl Copy<'_> {
         }
         let content = self.nodes.get(target)?;
         if !content.is_container() || self.is_empty(target) {
-            let text = self.leaf(content, node.flow);
-            self.text.push_str(&text);
+            self.leaf(content, node.flow);
             return Some(node.span);
         }
         let alone = line_end(bytes, node.span.end()) == node.span.end();
@@ -124,7 +129,7 @@ impl Copy<'_> {
                 .filter(|_| frame.next < frame.end)
             else {
                 if frame.flow {
-                    self.text.push(if frame.mapping { '}' } else { ']' });
+                    self.text.push_str(if frame.mapping { "}" } else { "]" });
                 }
                 stack.pop();
                 continue;
@@ -137,9 +142,8 @@ impl Copy<'_> {
             self.begin_entry(frame);
             let (mapping, flow, indent) = (frame.mapping, frame.flow, frame.indent);
             if mapping {
-                let key = self.key(node, flow);
-                self.text.push_str(&key);
-                self.text.push(':');
+                self.key(node, flow);
+                self.text.push_str(":");
             } else if !flow {
                 self.text.push_str("- ");
             }
@@ -148,13 +152,12 @@ impl Copy<'_> {
             let nested = content.is_container() && !self.is_empty(content_id);
             let flow = flow || content.flow;
             if mapping && (flow || !nested) {
-                self.text.push(' ');
+                self.text.push_str(" ");
             }
             if nested {
                 self.open(&mut stack, content_id, flow, indent + STEP, !mapping)?;
             } else {
-                let text = self.leaf(content, flow);
-                self.text.push_str(&text);
+                self.leaf(content, flow);
             }
             if self.text.len() > self.left {
                 return None;
@@ -176,13 +179,12 @@ impl Copy<'_> {
         let tag = self.tag(node);
         let mut joined = joined;
         if flow {
-            self.text.push_str(&tag);
-            self.text.push(if mapping { '{' } else { '[' });
+            self.tagged(tag, if mapping { "{" } else { "[" });
         } else if !tag.is_empty() {
             if !joined {
-                self.text.push(' ');
+                self.text.push_str(" ");
             }
-            self.text.push_str(tag.trim_end());
+            self.text.push_str(tag);
             joined = false;
         }
         stack.push(Frame {
@@ -206,52 +208,67 @@ impl Copy<'_> {
             }
         } else if !(first && frame.joined) {
             self.text.push_str(self.newline);
-            self.text.push_str(&" ".repeat(frame.indent));
+            self.text.repeat(" ", frame.indent);
         }
     }
 
-    /// A key without its anchor. The merge key stays as it is, quoted or not.
-    fn key(&self, node: &Node, flow: bool) -> String {
+    /// Adds a key without its anchor. The merge key stays as it is, quoted or not.
+    fn key(&mut self, node: &Node, flow: bool) {
         let written = node.key.unwrap_or_default().of(self.source);
         let bare = !written.starts_with(['&', '*', '|', '>']) && !needs_folding(written);
         match super::key(self.source, node) {
-            Ok(text) if text == MERGE && bare => written.to_owned(),
-            Ok(text) if text == MERGE && is_merge_key(self.source, node.key) => text.into_owned(),
-            Ok(text) if text == MERGE => "\"<<\"".to_owned(),
-            Ok(text) if can_be_plain(&text, flow, false) => text.into_owned(),
-            Ok(text) => format!("\"{}\"", double(&text)),
-            Err(_) => written.to_owned(),
+            Ok(text) if text == MERGE && bare => self.text.push_str(written),
+            Ok(text) if text == MERGE && !is_merge_key(self.source, node.key) => {
+                self.text.push_str(&double_quoted(&text));
+            }
+            Ok(text) if text == MERGE || can_be_plain(&text, flow, false) => {
+                self.text.push_str(&text);
+            }
+            Ok(text) => self.text.push_str(&double_quoted(&text)),
+            Err(_) => self.text.push_str(written),
         }
     }
 
-    /// A scalar with its tag, or an empty collection.
-    fn leaf(&self, node: &Node, flow: bool) -> String {
+    /// Adds a scalar with its tag, or an empty collection.
+    fn leaf(&mut self, node: &Node, flow: bool) {
         let tag = self.tag(node);
         match node.kind {
-            Kind::Mapping => return format!("{tag}{{}}"),
-            Kind::Sequence => return format!("{tag}[]"),
+            Kind::Mapping => return self.tagged(tag, "{}"),
+            Kind::Sequence => return self.tagged(tag, "[]"),
             Kind::Scalar | Kind::Comment | Kind::Alias { .. } => {}
         }
-        let text = decode(self.source, node.form, node.span, node.inner, node.key);
-        let bare = resolve(&text, node.form == Form::Plain, node.tag)
+        let decoded = decode(self.source, node.form, node.span, node.inner, node.key);
+        let decoded = match decoded {
+            Cow::Borrowed(text) => Plain::Borrowed(text),
+            Cow::Owned(text) => Plain::owned(text),
+        };
+        let text = decoded.expose();
+        let bare = resolve(text, node.form == Form::Plain, node.tag)
             .is_some_and(|found| !matches!(found, Resolved::Str | Resolved::Bytes(_)));
         let written = node.span.of(self.source);
-        let content = match node.form {
-            Form::Plain if text.is_empty() && tag.is_empty() => "null".to_owned(),
-            Form::Plain if text.is_empty() => "\"\"".to_owned(),
-            Form::Plain if bare || can_be_plain(&text, flow, node.tag != Tag::None) => {
-                text.into_owned()
+        match node.form {
+            Form::Plain if text.is_empty() && tag.is_empty() => self.tagged(tag, "null"),
+            Form::Plain if text.is_empty() => self.tagged(tag, "\"\""),
+            Form::Plain if bare || can_be_plain(text, flow, node.tag != Tag::None) => {
+                self.tagged(tag, text);
             }
-            Form::Single | Form::Double if !needs_folding(written) => written.to_owned(),
-            _ => format!("\"{}\"", double(&text)),
-        };
-        format!("{tag}{content}")
+            Form::Single | Form::Double if !needs_folding(written) => self.tagged(tag, written),
+            _ => self.tagged(tag, &double_quoted(text)),
+        }
     }
 
-    /// The tag of a node and a blank behind it; nothing if it has none.
-    fn tag(&self, node: &Node) -> String {
-        tag(self.source, node.props)
-            .map_or_else(String::new, |tag| format!("{} ", tag.of(self.source)))
+    /// The tag of a node; nothing if it has none.
+    fn tag(&self, node: &Node) -> &'a str {
+        tag(self.source, node.props).map_or("", |tag| tag.of(self.source))
+    }
+
+    /// Adds content behind a tag, if there is one. Room for both, as most copies are this and nothing else.
+    fn tagged(&mut self, tag: &str, content: &str) {
+        let blank = if tag.is_empty() { "" } else { " " };
+        self.text.reserve(tag.len() + blank.len() + content.len());
+        self.text.push_str(tag);
+        self.text.push_str(blank);
+        self.text.push_str(content);
     }
 }
 

@@ -3,7 +3,7 @@
 //! `emit` prints the entry in SOPS's own style. Knows nothing of what the metadata means.
 
 use super::chars::{bom_len, break_len, byte, column, is_blank, line_end, line_start};
-use super::quote::{double, should_be_plain};
+use super::quote::{double_quoted, should_be_plain};
 use super::write::newline;
 use crate::edit::Edit;
 use crate::format::Detached;
@@ -271,7 +271,7 @@ fn scalar(text: &str) -> String {
     if should_be_plain(text, false) {
         text.to_owned()
     } else {
-        format!("\"{}\"", double(text))
+        double_quoted(text).to_string()
     }
 }
 

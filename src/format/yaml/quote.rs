@@ -2,11 +2,12 @@
 //!
 //! Knows nothing of places; `write` decides which spelling goes where.
 
-use super::chars::{is_blank, is_blankz};
 use zeroize::Zeroizing;
 
+use super::chars::{is_blank, is_blankz};
 use super::resolve::{Resolved, resolve};
 use crate::node::Tag;
+use crate::secret::PlainWriter;
 
 mod ambiguous;
 
@@ -73,74 +74,94 @@ pub(super) fn is_printable(c: char) -> bool {
     }
 }
 
-/// The text between single quotes; `None` if it cannot be.
-pub(super) fn single(text: &str) -> Option<String> {
-    let possible = text.chars().all(|c| c != '\n' && is_printable(c));
-    possible.then(|| text.replace('\'', "''"))
-}
-
-/// The text between double quotes.
-pub(super) fn double(text: &str) -> String {
-    let mut result = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        let short = match c {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\0' => "\\0",
-            '\x07' => "\\a",
-            '\x08' => "\\b",
-            '\t' => "\\t",
-            '\n' => "\\n",
-            '\x0B' => "\\v",
-            '\x0C' => "\\f",
-            '\r' => "\\r",
-            '\x1B' => "\\e",
-            '\u{85}' => "\\N",
-            '\u{2028}' => "\\L",
-            '\u{2029}' => "\\P",
-            c if is_printable(c) => {
-                result.push(c);
-                continue;
-            }
-            c => {
-                let code = u32::from(c);
-                let long = if code < 0x100 {
-                    format!("\\x{code:02X}")
-                } else {
-                    format!("\\u{code:04X}")
-                };
-                result.push_str(&long);
-                continue;
-            }
-        };
-        result.push_str(short);
-    }
-    result
-}
-
 /// The text in the quotes that need the fewest escapes.
 pub(super) fn quoted(text: &str) -> Zeroizing<String> {
     let escapes = text.contains(['"', '\\']) && !text.contains(['\'', '\t']);
-    let inside = single(text).filter(|_| escapes).map(Zeroizing::new);
-    match inside {
-        Some(inside) => between("'", &inside),
-        None => double_quoted(text),
-    }
-}
-
-/// The text in double quotes.
-pub(super) fn double_quoted(text: &str) -> Zeroizing<String> {
-    between("\"", &Zeroizing::new(double(text)))
+    let single = if escapes { single_quoted(text) } else { None };
+    single.unwrap_or_else(|| double_quoted(text))
 }
 
 /// The text in single quotes; `None` if it cannot be.
 pub(super) fn single_quoted(text: &str) -> Option<Zeroizing<String>> {
-    let inside = Zeroizing::new(single(text)?);
-    Some(between("'", &inside))
+    let mut room = text.len() + 2;
+    for c in text.chars() {
+        if c == '\n' || !is_printable(c) {
+            return None;
+        }
+        room += usize::from(c == '\'');
+    }
+    let mut result = Zeroizing::new(String::with_capacity(room));
+    let mut quotes = "'";
+    for part in text.split('\'') {
+        result.push_str(quotes);
+        result.push_str(part);
+        quotes = "''";
+    }
+    result.push('\'');
+    Some(result)
 }
 
-fn between(mark: &str, inside: &str) -> Zeroizing<String> {
-    Zeroizing::new([mark, inside, mark].concat())
+/// The text in double quotes.
+pub(super) fn double_quoted(text: &str) -> Zeroizing<String> {
+    let length = |c: char| escape_of(c).map_or(c.len_utf8(), Escape::len);
+    let inside: usize = text.chars().map(length).sum();
+    let mut result = Zeroizing::new(String::with_capacity(inside + 2));
+    result.push('"');
+    for c in text.chars() {
+        match escape_of(c) {
+            None => result.push(c),
+            Some(Escape::Short(letter)) => result.extend(['\\', letter]),
+            Some(Escape::Hex(mark, digits)) => {
+                result.extend(['\\', mark]);
+                for digit in (0..digits).rev() {
+                    let digit = char::from_digit((u32::from(c) >> (4 * digit)) & 0xF, 16);
+                    result.push(digit.unwrap_or('0').to_ascii_uppercase());
+                }
+            }
+        }
+    }
+    result.push('"');
+    result
+}
+
+/// How a character stands between double quotes, behind a backslash.
+#[derive(Clone, Copy)]
+enum Escape {
+    Short(char),
+    /// A letter, and so many digits of its number.
+    Hex(char, usize),
+}
+
+impl Escape {
+    /// Length in bytes.
+    fn len(self) -> usize {
+        match self {
+            Self::Short(_) => 2,
+            Self::Hex(_, digits) => 2 + digits,
+        }
+    }
+}
+
+/// `None` for a character that stands for itself.
+fn escape_of(c: char) -> Option<Escape> {
+    Some(match c {
+        '"' | '\\' => Escape::Short(c),
+        '\0' => Escape::Short('0'),
+        '\x07' => Escape::Short('a'),
+        '\x08' => Escape::Short('b'),
+        '\t' => Escape::Short('t'),
+        '\n' => Escape::Short('n'),
+        '\x0B' => Escape::Short('v'),
+        '\x0C' => Escape::Short('f'),
+        '\r' => Escape::Short('r'),
+        '\x1B' => Escape::Short('e'),
+        '\u{85}' => Escape::Short('N'),
+        '\u{2028}' => Escape::Short('L'),
+        '\u{2029}' => Escape::Short('P'),
+        c if is_printable(c) => return None,
+        '\0'..='\u{ff}' => Escape::Hex('x', 2),
+        _ => Escape::Hex('u', 4),
+    })
 }
 
 /// Whether the text can be the content of a block.
@@ -154,26 +175,38 @@ pub(super) fn needs_indicator(text: &str) -> bool {
     text.trim_start_matches('\n').starts_with([' ', '\t'])
 }
 
-/// The lines of a block, each that is not empty behind `indent` spaces, without the last line break.
-pub(super) fn block_lines(text: &str, indent: usize, newline: &str) -> String {
+/// Adds the lines of a block, each that is not empty behind `indent` spaces, with `ends` line breaks behind the last.
+pub(super) fn block_lines(
+    text: &str,
+    indent: usize,
+    newline: &str,
+    ends: usize,
+    written: &mut PlainWriter,
+) {
     let pad = " ".repeat(indent);
-    let mut result = String::with_capacity(text.len() * 2);
+    let mut room = ends * newline.len();
+    for (number, line) in text.split('\n').enumerate() {
+        room += usize::from(number > 0) * newline.len();
+        room += usize::from(!line.is_empty()) * pad.len() + line.len();
+    }
+    written.reserve(room);
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
-            result.push_str(newline);
+            written.push_str(newline);
         }
         if !line.is_empty() {
-            result.push_str(&pad);
-            result.push_str(line);
+            written.push_str(&pad);
+            written.push_str(line);
         }
     }
-    result
+    written.repeat(newline, ends);
 }
 
 /// The lines that a folded block must have to be read as `text`: a line break that would become a space is doubled.
-pub(super) fn unfold(text: &str) -> String {
+pub(super) fn unfold(text: &str) -> Zeroizing<String> {
     let normal = |line: &str| !line.starts_with([' ', '\t']);
-    let mut result = String::with_capacity(text.len() + 16);
+    let room = text.len() + text.matches('\n').count();
+    let mut result = Zeroizing::new(String::with_capacity(room));
     let mut normal_before = false;
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
@@ -193,7 +226,8 @@ pub(super) fn unfold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_be_plain, double, single, unfold};
+    use super::{block_lines, can_be_plain, double_quoted, single_quoted, unfold};
+    use crate::secret::PlainWriter;
 
     #[test]
     fn plain_is_what_every_reader_takes_for_this_string() {
@@ -250,16 +284,46 @@ mod tests {
 
     #[test]
     fn quotes_escape_only_what_they_must() {
-        assert_eq!(single("it's"), Some("it''s".to_owned()));
+        let single = |text| single_quoted(text).map(|text| text.to_string());
+        assert_eq!(single("it's"), Some("'it''s'".to_owned()));
+        assert_eq!(single("'"), Some("''''".to_owned()));
+        assert_eq!(single(""), Some("''".to_owned()));
         assert_eq!(single("a\nb"), None);
         assert_eq!(
-            double("a\"\\\n\t\u{7}\u{9f}\u{feff}é😀/"),
-            "a\\\"\\\\\\n\\t\\a\\x9F\\uFEFFé😀/"
+            *double_quoted("a\"\\\n\t\u{7}\u{9f}\u{feff}é😀/"),
+            "\"a\\\"\\\\\\n\\t\\a\\x9F\\uFEFFé😀/\""
         );
+    }
+
+    /// A text that outgrows its place is moved, and what it leaves behind is not wiped.
+    #[test]
+    fn no_text_outgrows_its_place() {
+        let long = "\"'\n\u{7f}".repeat(99);
+        for text in [
+            "",
+            "'",
+            "\n",
+            "it's\u{1}\u{feff}\u{85}\t\"é",
+            "a'b''",
+            &long,
+        ] {
+            let mut exact = vec![double_quoted(text)];
+            exact.extend(single_quoted(text));
+            for (newline, ends) in [("\n", 0), ("\r\n", 3)] {
+                let mut lines = PlainWriter::default();
+                block_lines(text, 20, newline, ends, &mut lines);
+                exact.push(lines.finish());
+            }
+            for written in exact {
+                assert_eq!(written.capacity(), written.len(), "{text:?}");
+            }
+            let breaks = text.matches('\n').count();
+            assert_eq!(unfold(text).capacity(), text.len() + breaks, "{text:?}");
+        }
     }
 
     #[test]
     fn a_folded_block_doubles_the_breaks_it_would_fold() {
-        assert_eq!(unfold("a\nb\n\nc\n d\ne"), "a\n\nb\n\n\nc\n d\ne");
+        assert_eq!(*unfold("a\nb\n\nc\n d\ne"), "a\n\nb\n\n\nc\n d\ne");
     }
 }

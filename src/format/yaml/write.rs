@@ -1,18 +1,18 @@
 //! The edits that put a token in place of a value, and a value in place of a token, in the style that is there
 //! (spec 12.1).
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use super::chars::{break_len, byte, column, is_blank, line_end};
-use super::quote::{can_be_plain, double, single};
+use super::quote::{can_be_plain, double_quoted, single_quoted};
 use super::scalar::{needs_folding, parent_indent};
 use super::scan::scalars::Header;
 use crate::edit::Edit;
 use crate::format::CannotWrite;
 use crate::node::{Form, Kind, Node, Tag};
+use crate::secret::{Plain, PlainWriter};
 use crate::span::Span;
 use crate::value::{Value, float_text};
 
@@ -80,25 +80,26 @@ pub(super) fn value(
     edits: &mut Vec<Edit>,
 ) -> Result<(), CannotWrite> {
     let text = match value {
-        Value::Str(text) => Cow::Borrowed(text.expose()),
+        Value::Str(text) => Plain::Borrowed(text.expose()),
         Value::Bytes(_) if node.kind == Kind::Comment || keeps_text(node) => {
             return Err(CannotWrite("bytes cannot be written here".to_owned()));
         }
         Value::Bytes(bytes) => {
-            whole(source, node, &binary(bytes), edits);
+            whole(source, node, Zeroizing::new(binary(bytes)), edits);
             return Ok(());
         }
         Value::Lexeme(..) => return Err(CannotWrite::lexeme()),
         // Without an exponent, however long: more files have such numbers, and tokens do not say which it was.
-        Value::Float(number) if number.is_finite() => Cow::Owned(decimal(*number)),
-        other => Cow::Owned(bare(other)),
+        Value::Float(number) if number.is_finite() => Plain::owned(decimal(*number)),
+        other => Plain::owned(bare(other)),
     };
     if node.kind == Kind::Comment {
-        edits.push(comment(node, &text)?);
-    } else if !matches!(value, Value::Str(_)) && !keeps_text(node) {
-        whole(source, node, &text, edits);
-    } else {
-        string(source, node, &text, ends_text, edits);
+        edits.push(comment(node, text.expose())?);
+        return Ok(());
+    }
+    match text {
+        Plain::Owned(text) if !keeps_text(node) => whole(source, node, text, edits),
+        text => string(source, node, text.expose(), ends_text, edits),
     }
     Ok(())
 }
@@ -127,11 +128,12 @@ pub(super) fn float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let scientific = format!("{number:e}");
+    let scientific = Zeroizing::new(format!("{number:e}"));
     match scientific.split_once('e') {
         Some((digits, exponent)) if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) => {
+            let digits = Zeroizing::new(pointed(digits.to_owned()));
             let sign = if exponent.starts_with('-') { "" } else { "+" };
-            format!("{}e{sign}{exponent}", pointed(digits.to_owned()))
+            [digits.as_str(), "e", sign, exponent].concat()
         }
         _ => decimal(number),
     }
@@ -144,10 +146,10 @@ fn decimal(number: f64) -> String {
 
 fn pointed(digits: String) -> String {
     if digits.contains('.') {
-        digits
-    } else {
-        digits + ".0"
+        return digits;
     }
+    let digits = Zeroizing::new(digits);
+    [digits.as_str(), ".0"].concat()
 }
 
 /// Bytes that are no text, behind the tag that says so.
@@ -165,24 +167,24 @@ fn comment(node: &Node, text: &str) -> Result<Edit, CannotWrite> {
 }
 
 /// Replaces all of a scalar by a text on one line. A comment behind a block's header stays, now behind the value.
-fn whole(source: &str, node: &Node, text: &str, edits: &mut Vec<Edit>) {
+fn whole(source: &str, node: &Node, text: Zeroizing<String>, edits: &mut Vec<Edit>) {
     let bytes = source.as_bytes();
     let header = matches!(node.form, Form::Literal | Form::Folded)
         .then(|| Header::parse(bytes, node.span.start() + 1))
         .flatten();
     let Some(header) = header else {
-        edits.push(Edit::new(node.span, text));
+        edits.push(edit(node.span, text));
         return;
     };
     let indicators = Span::new(node.span.start(), header.end);
     // Only a block may begin in the column of its key.
     let parent = parent_indent(source, node.span, node.key);
-    let pad = if column(bytes, indicators.start()) <= parent {
-        "  "
+    let text = if column(bytes, indicators.start()) <= parent {
+        Zeroizing::new(["  ", text.as_str()].concat())
     } else {
-        ""
+        text
     };
-    edits.push(Edit::new(indicators, format!("{pad}{text}")));
+    edits.push(edit(indicators, text));
     let lines = Span::new(line_end(bytes, header.end), node.span.end());
     edits.push(Edit::remove(lines));
 }
@@ -190,8 +192,8 @@ fn whole(source: &str, node: &Node, text: &str, edits: &mut Vec<Edit>) {
 fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Vec<Edit>) {
     let tagged = keeps_text(node);
     let plain = || can_be_plain(text, node.flow, tagged).then(|| Edit::new(node.span, text));
-    let single = || single(text).map(|text| Edit::new(node.span, format!("'{text}'")));
-    let edit = match node.form {
+    let single = || single_quoted(text).map(|text| edit(node.span, text));
+    let written = match node.form {
         Form::Literal | Form::Folded => {
             if block::text(source, node, text, ends_text, edits).is_some() {
                 return;
@@ -206,10 +208,15 @@ fn string(source: &str, node: &Node, text: &str, ends_text: bool, edits: &mut Ve
         _ if node.flow => plain().or_else(single),
         _ => plain().or_else(|| block::new(source, node, text, block::STEP, ends_text)),
     };
-    match edit {
+    match written {
         Some(edit) => edits.push(edit),
-        None => whole(source, node, &format!("\"{}\"", double(text)), edits),
+        None => whole(source, node, double_quoted(text), edits),
     }
+}
+
+/// An edit with a text that is handed over, not copied.
+fn edit(span: Span, text: Zeroizing<String>) -> Edit {
+    Edit { span, text }
 }
 
 /// The line break of the file: CRLF if its first one is.
@@ -225,15 +232,21 @@ pub(super) fn item_comment(source: &str, node: &Node, text: &str) -> Edit {
     let bytes = source.as_bytes();
     if !node.flow {
         let dash = node.key.unwrap_or(node.span);
-        let pad = format!(
-            "{}{}#",
-            newline(source),
-            " ".repeat(column(bytes, dash.start()))
-        );
-        let text = text
-            .replace("\r\n", "\n")
-            .replace(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}'], &pad);
-        return Edit::new(Span::new(dash.start(), node.span.end()), format!("#{text}"));
+        let (newline, column) = (newline(source), column(bytes, dash.start()));
+        let mut written = PlainWriter::default();
+        written.push_str("#");
+        let mut rest = text;
+        while let Some(at) = rest.find(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']) {
+            let (line, behind) = rest.split_at(at);
+            written.push_str(line);
+            written.push_str(newline);
+            written.repeat(" ", column);
+            written.push_str("#");
+            let len = break_len(behind.as_bytes(), 0);
+            rest = behind.get(len..).unwrap_or_default();
+        }
+        written.push_str(rest);
+        return edit(Span::new(dash.start(), node.span.end()), written.finish());
     }
     let mut start = node.props.start().min(node.span.start());
     let mut end = skip_space(bytes, node.span.end());

@@ -2,7 +2,6 @@
 
 use crate::format::yaml::quote::{block_lines, can_be_block, needs_indicator};
 use crate::secret::PlainWriter;
-use zeroize::Zeroizing;
 
 /// A text that can be a literal block.
 pub(super) struct Literal<'t> {
@@ -41,9 +40,7 @@ impl<'t> Literal<'t> {
 
     /// The lines in `column`, each ended.
     pub(super) fn lines(&self, column: usize, newline: &str, text: &mut PlainWriter) {
-        let lines = Zeroizing::new(block_lines(self.content, column, newline));
-        text.push_str(&lines);
-        text.repeat(newline, self.breaks().max(1));
+        block_lines(self.content, column, newline, self.breaks().max(1), text);
     }
 
     /// How many line breaks the text ends with.

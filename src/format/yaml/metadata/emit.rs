@@ -4,10 +4,11 @@
 //! at a depth that no metadata has.
 
 use super::scalar;
-use crate::format::yaml::quote::{block_lines, can_be_block, double, needs_indicator};
+use crate::format::yaml::quote::{block_lines, can_be_block, double_quoted, needs_indicator};
 use crate::format::yaml::write::float;
 use crate::format::yaml::{key, scan, value};
 use crate::node::{Kind, Node, NodeId};
+use crate::secret::PlainWriter;
 use crate::tree::Tree;
 use crate::value::Value;
 
@@ -100,7 +101,9 @@ fn string(text: &str, column: usize) -> String {
         return scalar(text);
     }
     let sign = if text.len() > content.len() { "" } else { "-" };
-    format!("|{sign}\n{}", block_lines(content, column, "\n"))
+    let mut lines = PlainWriter::default();
+    block_lines(content, column, "\n", 0, &mut lines);
+    format!("|{sign}\n{}", *lines.finish())
 }
 
 /// The value of the entry `block`, as JSON on one line.
@@ -129,7 +132,8 @@ fn json(source: &str, nodes: &[Node], id: NodeId, depth: usize, text: &mut Strin
         }
         if mapping {
             let key = key(source, entry).unwrap_or_default();
-            text.push_str(&format!("\"{}\": ", double(&key)));
+            text.push_str(&double_quoted(&key));
+            text.push_str(": ");
         }
         json(source, nodes, child, depth + 1, text);
     }
@@ -138,7 +142,7 @@ fn json(source: &str, nodes: &[Node], id: NodeId, depth: usize, text: &mut Strin
 
 fn json_leaf(source: &str, node: &Node) -> String {
     match value(source, node) {
-        Ok(Value::Str(text)) => format!("\"{}\"", double(text.expose())),
+        Ok(Value::Str(text)) => double_quoted(text.expose()).to_string(),
         Ok(Value::Bool(value)) => value.to_string(),
         Ok(Value::Int(number)) => number.to_string(),
         Ok(Value::Float(number)) => float(number),

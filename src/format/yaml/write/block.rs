@@ -4,13 +4,14 @@
 
 use std::borrow::Cow;
 
-use super::newline;
+use super::{edit, newline};
 use crate::edit::Edit;
 use crate::format::yaml::chars::{break_len, byte, is_blank, line_end, line_start};
 use crate::format::yaml::quote::{block_lines, can_be_block, needs_indicator, unfold};
 use crate::format::yaml::scalar::{content_indent, decode, parent_indent};
 use crate::format::yaml::scan::scalars::{Chomp, Header};
 use crate::node::{Form, Node};
+use crate::secret::{Plain, PlainWriter, wipe};
 use crate::span::Span;
 
 /// The token as the only line of a block. No line breaks may follow it, so `+` becomes `-`.
@@ -106,9 +107,9 @@ pub(super) fn text(
     let block = Block::of(source, node)?;
     let folded = node.form == Form::Folded;
     let lines = if folded {
-        Cow::Owned(unfold(text))
+        Plain::Owned(unfold(text))
     } else {
-        Cow::Borrowed(text)
+        Plain::Borrowed(text)
     };
     let header = Span::new(node.span.start(), block.header.end);
     let place = Place {
@@ -122,14 +123,17 @@ pub(super) fn text(
         ends_text,
     };
     let mark = if folded { '>' } else { '|' };
-    let written = (!folded || folds_to(&lines, text))
-        .then(|| place.write(source, mark, &lines))
+    let lines = lines.expose();
+    let written = (!folded || folds_to(lines, text))
+        .then(|| place.write(source, mark, lines))
         .flatten()
         .or_else(|| place.write(source, '|', text))?;
+    let mut lines = PlainWriter::default();
+    written.lines(&mut lines);
     if written.header != header.of(source) {
         edits.push(Edit::new(header, written.header));
     }
-    edits.push(Edit::new(node.inner, written.lines));
+    edits.push(edit(node.inner, lines.finish()));
     Some(())
 }
 
@@ -162,9 +166,11 @@ pub(in crate::format::yaml) fn new(
         ends_text,
     };
     let written = place.write(source, '|', text)?;
-    let newline = place.newline(source);
-    let text = format!("{}{newline}{}", written.header, written.lines);
-    Some(Edit::new(node.span, text))
+    let mut text = PlainWriter::default();
+    text.push_str(&written.header);
+    text.push_str(written.newline);
+    written.lines(&mut text);
+    Some(edit(node.span, text.finish()))
 }
 
 /// Where a block is written.
@@ -183,14 +189,25 @@ struct Place {
 }
 
 /// A block as it is to be written: its header stands before a line break, or a comment and that.
-struct Written {
+struct Written<'t> {
     header: String,
-    lines: String,
+    /// The text without the line breaks at its end.
+    content: &'t str,
+    indent: usize,
+    newline: &'static str,
+    /// How many line breaks stand behind the last line.
+    ends: usize,
+}
+
+impl Written<'_> {
+    fn lines(&self, text: &mut PlainWriter) {
+        block_lines(self.content, self.indent, self.newline, self.ends, text);
+    }
 }
 
 impl Place {
     /// The block with this mark and these lines; `None` if it could not be read back.
-    fn write(&self, source: &str, mark: char, text: &str) -> Option<Written> {
+    fn write<'t>(&self, source: &str, mark: char, text: &'t str) -> Option<Written<'t>> {
         let bytes = source.as_bytes();
         let content = text.trim_end_matches('\n');
         let breaks = text.len() - content.len();
@@ -217,8 +234,6 @@ impl Place {
             Chomp::Strip => "-",
             Chomp::Keep => "+",
         };
-        let newline = self.newline(source);
-        let lines = block_lines(content, self.indent, newline);
         // The line break behind the block, if it is not replaced too, ends its last line.
         let replaced_break = line_start(bytes, self.end) == self.end;
         let needed = match chomp {
@@ -226,8 +241,6 @@ impl Place {
             _ if replaced_break || break_len(bytes, self.end) > 0 => 1,
             Chomp::Clip | Chomp::Strip => breaks,
         };
-        let tail =
-            newline.repeat(needed.saturating_sub(usize::from(break_len(bytes, self.end) > 0)));
         let header = if self.sign_first {
             format!("{mark}{sign}{indicator}")
         } else {
@@ -235,7 +248,10 @@ impl Place {
         };
         Some(Written {
             header,
-            lines: format!("{lines}{tail}"),
+            content,
+            indent: self.indent,
+            newline: self.newline(source),
+            ends: needed.saturating_sub(usize::from(break_len(bytes, self.end) > 0)),
         })
     }
 
@@ -287,12 +303,20 @@ impl Place {
 /// Whether a folded block with these lines is read as `text`.
 fn folds_to(lines: &str, text: &str) -> bool {
     let header = ">1+\n";
-    let block = format!("{header}{}", block_lines(lines, 1, "\n"));
+    let mut block = PlainWriter::default();
+    block.push_str(header);
+    block_lines(lines, 1, "\n", 0, &mut block);
+    let block = block.finish();
     let (span, inner) = (
         Span::new(0, block.len()),
         Span::new(header.len(), block.len()),
     );
-    decode(&block, Form::Folded, span, inner, None) == text
+    let read = decode(&block, Form::Folded, span, inner, None);
+    let is_same = read == text;
+    if let Cow::Owned(read) = read {
+        wipe(read);
+    }
+    is_same
 }
 
 /// How many columns the lines of a block stand behind its parent.

@@ -3,6 +3,8 @@
 //! Knows how an entry is put in, taken out and replaced in each format. Knows no field by name, and gives up where the
 //! layout is not one that SOPS or this program writes: then the metadata has to be emitted anew.
 
+use std::collections::HashMap;
+
 use super::{Format, dotenv, ini, json, key, toml, write_value, yaml};
 use crate::edit::Edit;
 use crate::node::{Kind, Node, NodeId};
@@ -112,10 +114,10 @@ impl<'a> Text<'a> {
         edits: &mut Vec<Edit>,
     ) -> Option<()> {
         let first = self.own_lines(members.first()?.node)?;
-        let stays = |member: &&Member<'_>| revision.order.contains(&member.name);
-        let kept = members.iter().find(stays);
+        let places = Places::new(members, &revision.order);
+        let kept = members.iter().find(|member| places.stays(&member.name));
         for (name, value) in &revision.changes {
-            let found = members.iter().find(|member| member.name == *name);
+            let found = places.found(name).and_then(|at| members.get(at));
             match (found, value) {
                 (None, None) => {}
                 (Some(member), None) => {
@@ -125,7 +127,7 @@ impl<'a> Text<'a> {
                 }
                 (Some(member), Some(value)) => self.replace(member, value, edits)?,
                 (None, Some(value)) => {
-                    let before = predecessor(members, name, &revision.order);
+                    let before = places.before(name).and_then(|at| members.get(at));
                     let at = match before {
                         Some(member) => {
                             let span = self.own_lines(member.node)?;
@@ -222,9 +224,9 @@ impl<'a> Text<'a> {
         let gap = self.source.get(object.span.start() + 1..first.start())?;
         let gap = if gap.contains('\n') { gap } else { " " };
         let mut removed = vec![false; members.len()];
+        let places = Places::new(&members, &revision.order);
         for (name, value) in &revision.changes {
-            let at = members.iter().position(|member| member.name == *name);
-            match (at, value) {
+            match (places.found(name), value) {
                 (None, None) => {}
                 (Some(at), None) => *removed.get_mut(at)? = true,
                 (Some(at), Some(value)) => {
@@ -234,7 +236,8 @@ impl<'a> Text<'a> {
                 }
                 (None, Some(value)) => {
                     let member = self.json_member(name, value)?;
-                    edits.push(match predecessor(&members, name, &revision.order) {
+                    let before = places.before(name).and_then(|at| members.get(at));
+                    edits.push(match before {
                         Some(before) => {
                             Edit::new(Span::at(before.node.span.end()), format!(",{gap}{member}"))
                         }
@@ -287,16 +290,44 @@ impl<'a> Text<'a> {
     }
 }
 
-/// The nearest field before `name` that is there already and stays.
-fn predecessor<'m, 'a>(
-    members: &'m [Member<'a>],
-    name: &str,
-    order: &[String],
-) -> Option<&'m Member<'a>> {
-    let before = order.iter().take_while(|other| *other != name);
-    before
-        .filter_map(|other| members.iter().find(|member| member.name == *other))
-        .last()
+/// Where fields stand, as indices of the members: those that are there, and what a new one goes behind.
+struct Places<'n> {
+    found: HashMap<&'n str, usize>,
+    /// For each field in order, the nearest before it that is there already and stays.
+    before: HashMap<&'n str, Option<usize>>,
+    last: Option<usize>,
+}
+
+impl<'n> Places<'n> {
+    fn new(members: &'n [Member<'_>], order: &'n [String]) -> Self {
+        let mut found = HashMap::with_capacity(members.len());
+        for (at, member) in members.iter().enumerate() {
+            found.entry(member.name.as_str()).or_insert(at);
+        }
+        let mut before = HashMap::with_capacity(order.len());
+        let mut last = None;
+        for name in order {
+            before.entry(name.as_str()).or_insert(last);
+            last = found.get(name.as_str()).copied().or(last);
+        }
+        Self {
+            found,
+            before,
+            last,
+        }
+    }
+
+    fn found(&self, name: &str) -> Option<usize> {
+        self.found.get(name).copied()
+    }
+
+    fn stays(&self, name: &str) -> bool {
+        self.before.contains_key(name)
+    }
+
+    fn before(&self, name: &str) -> Option<usize> {
+        self.before.get(name).copied().unwrap_or(self.last)
+    }
 }
 
 /// Lines that are emitted with four blanks, moved so that they begin in `column`.
@@ -308,3 +339,6 @@ fn indented(lines: &str, column: usize) -> String {
     };
     lines.lines().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests;

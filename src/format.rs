@@ -217,7 +217,7 @@ pub fn write_token(
         Format::Yaml => yaml::write_token(source, node, token, edits),
         Format::Json | Format::Binary => edits.push(json::write_token(node, token)),
         Format::Dotenv => edits.push(dotenv::write_token(node, token)),
-        Format::Ini => edits.push(ini::write_token(source, node, token)),
+        Format::Ini => edits.push(ini::write_token(node, token)),
         Format::Toml => edits.push(toml::write_token(node, token)),
     }
 }
@@ -287,7 +287,7 @@ pub fn write_item_comment(
     text: &str,
 ) -> Edit {
     match format {
-        Format::Yaml => yaml::write_item_comment(source, nodes, node, text),
+        Format::Yaml => yaml::write_item_comment(source, node, text),
         Format::Json | Format::Binary => json::remove_item(source, nodes, node),
         // These formats have no lists, or no such tokens.
         Format::Dotenv | Format::Ini | Format::Toml => Edit::remove(Span::at(node.span.start())),
@@ -327,7 +327,7 @@ pub fn attach(format: Format, source: &str, nodes: &[Node], block: &str) -> Vec<
         Format::Yaml => yaml::attach(source, nodes, block),
         Format::Json | Format::Binary => json::attach(source, nodes, block),
         Format::Dotenv => dotenv::attach(source, block),
-        Format::Ini => ini::attach(source, nodes, block),
+        Format::Ini => ini::attach(source, block),
         Format::Toml => toml::attach(source, block),
     }
 }

@@ -91,7 +91,7 @@ pub fn header_comments(nodes: &[Node]) -> Vec<NodeId> {
 /// Puts `token` inside the quotes that are there, or in place of a comment's text. The lines of a long value or comment
 /// become one.
 #[must_use]
-pub fn write_token(_source: &str, node: &Node, token: String) -> Edit {
+pub fn write_token(node: &Node, token: String) -> Edit {
     Edit::new(node.inner, token)
 }
 

@@ -113,7 +113,7 @@ pub fn write_value(
 
 /// The edit that turns a list item which is a comment token into a comment, or removes it in a flow sequence.
 #[must_use]
-pub fn write_item_comment(source: &str, _nodes: &[Node], node: &Node, text: &str) -> Edit {
+pub fn write_item_comment(source: &str, node: &Node, text: &str) -> Edit {
     write::item_comment(source, node, text)
 }
 

@@ -9,7 +9,7 @@ use crate::span::Span;
 
 /// The edit that adds the section `block` behind an empty line at the end, with the line breaks of the file.
 #[must_use]
-pub fn attach(source: &str, _nodes: &[Node], block: &str) -> Vec<Edit> {
+pub fn attach(source: &str, block: &str) -> Vec<Edit> {
     vec![append_block(source, block)]
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr3;
+use memchr::memchr2;
 
 use super::chars::{break_len, byte, column, is_blank, line_end};
 use super::scan::scalars::{Chomp, Header};
@@ -242,12 +242,7 @@ pub(super) fn parent_indent(source: &str, span: Span, key: Option<Span>) -> usiz
         return column(bytes, key.start());
     }
     // The `:` of an explicit key begins a line further down.
-    while let Some(found) = memchr3(
-        b':',
-        b'#',
-        b'#',
-        bytes.get(at..span.start()).unwrap_or_default(),
-    ) {
+    while let Some(found) = memchr2(b':', b'#', bytes.get(at..span.start()).unwrap_or_default()) {
         at += found;
         if byte(bytes, at) == b':' {
             return column(bytes, at);

@@ -306,12 +306,6 @@ pub fn doubtful_comments(format: Format, source: &str, nodes: &[Node]) -> Vec<No
     }
 }
 
-/// Whether a token can stand where this comment does.
-#[must_use]
-pub fn holds_token(_format: Format, _source: &str, comment: &Node) -> bool {
-    !comment.behind_header
-}
-
 /// The edits that add the metadata `block` to `source` at its place (spec 5.4): the last entry of every YAML document's
 /// mapping, the last member, section or lines elsewhere.
 ///

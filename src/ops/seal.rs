@@ -202,7 +202,7 @@ impl LeafSealer<'_, '_> {
         if text.is_empty() {
             return Ok(());
         }
-        if !format::holds_token(self.document.format(), self.document.source(), node) {
+        if node.behind_header {
             return Err(EncryptError::HeaderComment(node.span));
         }
         let Kept { token, .. } = self.token(&text, Type::Comment, path);

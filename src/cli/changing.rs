@@ -134,7 +134,7 @@ impl ChangeArgs {
         let changed = match (change(&document, number, pointer, action), absent) {
             (Err(ChangeError::NotFound(error)), Absent::IsFine) if error.is_absent() => None,
             (changed, _) => changed
-                .map_err(|error| refused(&source.name, plaintext, pointer, &error, absent))?,
+                .map_err(|error| self.refused(&source.name, plaintext, pointer, &error, absent))?,
         };
         Ok(changed.map(|mut text| Source {
             name: source.name.clone(),
@@ -212,60 +212,68 @@ fn one_value(name: &str) -> Failure {
     .hint("change it with `sops-rs edit`, or encrypt the new bytes over it")
 }
 
-/// Why a change of `plaintext` was not made, in words.
-fn refused(
-    name: &str,
-    plaintext: &str,
-    pointer: &Pointer,
-    error: &ChangeError,
-    absent: Absent,
-) -> Failure {
-    let exit = match absent {
-        Absent::Fails(exit) => exit,
-        Absent::IsFine => Exit::Failed,
-    };
-    let wrong = |message: String| Failure::new(Exit::BadChange, message);
-    match error {
-        ChangeError::CannotPlace(error) => {
-            let message = format!("`{pointer}` cannot be changed so: {error}");
-            let line = Position::of(plaintext, error.span.start()).line;
-            let failure = Failure::new(Exit::CannotEmit, message)
-                .detail(format!("it stands on line {line} of the decrypted file"));
-            match &error.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
+impl ChangeArgs {
+    /// Why a change of `plaintext` was not made, in words.
+    fn refused(
+        &self,
+        name: &str,
+        plaintext: &str,
+        pointer: &Pointer,
+        error: &ChangeError,
+        absent: Absent,
+    ) -> Failure {
+        let exit = match absent {
+            Absent::Fails(exit) => exit,
+            Absent::IsFine => Exit::Failed,
+        };
+        let wrong = |message: String| Failure::new(Exit::BadChange, message);
+        match error {
+            ChangeError::CannotPlace(error) => {
+                let message = format!("`{pointer}` cannot be changed so: {error}");
+                let line = Position::of(plaintext, error.span.start()).line;
+                let failure = Failure::new(Exit::CannotEmit, message)
+                    .detail(format!("it stands on line {line} of the decrypted file"));
+                match &error.hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
             }
-        }
-        ChangeError::Reserved(_) => Failure::new(Exit::AlreadyEncrypted, error.to_string())
-            .hint("give your own entry another name"),
-        ChangeError::ThroughAlias { .. } => {
-            wrong(format!("`{pointer}` cannot be changed: {error}"))
-                .hint("write the content there in place of the alias first, with `sops-rs edit`")
-        }
-        ChangeError::KeyOrPosition { word } => wrong(error.to_string()).hint(format!(
-            "write `[{word}]` for a position and `[\"{word}\"]` for a key"
-        )),
-        ChangeError::NotAnItem => wrong(format!("`{pointer}`: {error}"))
-            .hint("leave out --insert, or name an item such as `list[0]`"),
-        ChangeError::WholeDocument => wrong(error.to_string())
-            .hint("name a place in it; `sops-rs edit` changes all of a file"),
-        ChangeError::NotFound(NotFound {
-            why: Why::InsideOfValue { null: false },
-            taken,
-            ..
-        }) if exit == Exit::BadChange => {
-            pointing::failure(name, pointer, error, exit).hint(format!(
-                "if that value may be lost, take it out first: `sops-rs unset {} {}`",
-                typed(name),
-                typed(pointer.truncated(*taken).to_string())
+            ChangeError::Reserved(_) => Failure::new(Exit::AlreadyEncrypted, error.to_string())
+                .hint("give your own entry another name"),
+            ChangeError::ThroughAlias { .. } => wrong(format!(
+                "`{pointer}` cannot be changed: {error}"
             ))
+            .hint("write the content there in place of the alias first, with `sops-rs edit`"),
+            ChangeError::KeyOrPosition { word } => wrong(error.to_string()).hint(format!(
+                "write `[{word}]` for a position and `[\"{word}\"]` for a key"
+            )),
+            ChangeError::NotAnItem => wrong(format!("`{pointer}`: {error}"))
+                .hint("leave out --insert, or name an item such as `list[0]`"),
+            ChangeError::WholeDocument => wrong(error.to_string())
+                .hint("name a place in it; `sops-rs edit` changes all of a file"),
+            ChangeError::NotFound(NotFound {
+                why: Why::InsideOfValue { null: false },
+                taken,
+                ..
+            }) if exit == Exit::BadChange => {
+                pointing::failure(name, pointer, error, exit).hint(format!(
+                    "if that value may be lost, take it out first: `sops-rs unset {}{} {}`",
+                    self.document
+                        .map(|number| format!("--document {number} "))
+                        .unwrap_or_default(),
+                    typed(name),
+                    typed(pointer.truncated(*taken).to_string())
+                ))
+            }
+            ChangeError::NoDocument { .. } => {
+                pointing::failure(name, pointer, error, Exit::BadChange)
+            }
+            ChangeError::NotAsMeant | ChangeError::Edit(_) => {
+                Failure::new(Exit::BUG, error.to_string())
+                    .detail("nothing was written")
+                    .hint("change the value with `sops-rs edit`, and report this without your file")
+            }
+            _ => pointing::failure(name, pointer, error, exit),
         }
-        ChangeError::NoDocument { .. } => pointing::failure(name, pointer, error, Exit::BadChange),
-        ChangeError::NotAsMeant | ChangeError::Edit(_) => {
-            Failure::new(Exit::BUG, error.to_string())
-                .detail("nothing was written")
-                .hint("change the value with `sops-rs edit`, and report this without your file")
-        }
-        _ => pointing::failure(name, pointer, error, exit),
     }
 }

@@ -709,6 +709,12 @@ fn files_of_several_documents() {
         b"a: 1st\n",
         "an empty path is all of the document that was named"
     );
+    let through = ["set", "a.yaml", "--document", "2", "a.x", "1"];
+    let message = world.fails(7, through);
+    assert!(
+        message.contains("`sops-rs unset --document 2 a.yaml a`"),
+        "{message}"
+    );
     world.fails(91, ["get", "a.yaml", "--document", "3", ""]);
     let message = world.fails(91, ["get", "a.yaml", "--document", "3", "a"]);
     assert!(message.contains("it has 2"), "{message}");

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use self::parts::{Parts, Shape};
-use super::emit::{section, value as spelled};
+use super::emit::{item, section, value as spelled};
 use crate::content::Content;
 use crate::edit::Edit;
 use crate::format::emit::CannotEmit;
@@ -46,12 +46,17 @@ pub(in crate::format) fn replace(
             edits.push(Edit::new(node.span, with_breaks(source, &text).as_str()));
             Ok(())
         }
-        Shape::Header if matches!(content, Content::Map(_)) && node.key.is_some() => {
+        Shape::Header if matches!(content, Content::Map(_)) => {
             let region = region(&parts, id).ok_or_else(|| scattered(node.span))?;
             // Tables in it may stand above its own header.
             let above = Span::new(region.start(), parts.part(id).start());
             let region = Span::new(parts.lines(id).start(), region.end());
-            let text = section(content, &parts.path(id)).map_err(refused)?;
+            let path = parts.path(id);
+            let text = match node.key {
+                Some(_) => section(content, &path),
+                None => item(content, &path),
+            };
+            let text = text.map_err(refused)?;
             edits.push(Edit::remove(above));
             let is_ended = region.of(source).ends_with('\n');
             let text = if is_ended {

@@ -31,11 +31,17 @@ pub(in crate::format) fn insert(
 ) -> Result<(), CannotPlace> {
     let parts = &Parts::new(source, nodes);
     let name = name.unwrap_or_default();
+    let path = below(&parts.path(parent), name);
+    let is_table = matches!(content, Content::Map(_)) && can_be_header(&path);
     edits.push(match parts.shape(parent) {
         Shape::Inline if !parts.has_dotted(parent) => {
             return array::insert(parts, parent, before, name, content, edits);
         }
         Shape::Tables => one_of_tables(parts, parent, before, content)?,
+        Shape::Root | Shape::Header if is_table && takes_headers(parts, parent, content) => {
+            table(parts, parent, &path, content)?
+        }
+        Shape::Prefix if is_table => table(parts, parent, &path, content)?,
         Shape::Root | Shape::Header => under_header(parts, parent, name, content)?,
         Shape::Dotted => beside_dotted(parts, parent, name, content)?,
         Shape::Prefix => under_new_header(parts, parent, name, content)?,
@@ -71,7 +77,45 @@ fn one_of_tables(
     Ok(block(parts, at, &[&text], before.is_some()))
 }
 
-/// A table behind all that is in the one it belongs to, where there are headers, or a value behind the last one.
+/// Whether a mapping in this table gets a header of its own: unless its neighbours are between braces, and nothing in a file
+/// without headers.
+fn takes_headers(parts: &Parts<'_>, table: NodeId, content: &Content<'_>) -> bool {
+    let is_braces = |id: NodeId| {
+        parts
+            .node(id)
+            .is_some_and(|node| node.kind == Kind::Mapping && node.flow)
+    };
+    let has_header = |id: NodeId| {
+        matches!(
+            parts.shape(id),
+            Shape::Header | Shape::Tables | Shape::Prefix
+        )
+    };
+    if parts.items(table).any(is_braces) && !parts.items(table).any(has_header) {
+        return false;
+    }
+    content.entries().next().is_some() || parts.headers(0).next().is_some()
+}
+
+/// A table with its header, behind all that is in the one it belongs to.
+fn table(
+    parts: &Parts<'_>,
+    outer: NodeId,
+    path: &str,
+    content: &Content<'_>,
+) -> Result<Edit, CannotPlace> {
+    let refused = |error: CannotEmit| CannotPlace::new(place(parts, outer), error.reason);
+    let text = section(content, path).map_err(refused)?;
+    let at = parts.end(outer).unwrap_or(parts.source.len());
+    Ok(block(
+        parts,
+        at,
+        &[&with_breaks(parts.source, &text)],
+        false,
+    ))
+}
+
+/// A value behind the last one of a table.
 fn under_header(
     parts: &Parts<'_>,
     table: NodeId,
@@ -79,15 +123,6 @@ fn under_header(
     content: &Content<'_>,
 ) -> Result<Edit, CannotPlace> {
     let source = parts.source;
-    let path = below(&parts.path(table), name);
-    let is_table = matches!(content, Content::Map(_)) && can_be_header(&path);
-    let is_filled = content.entries().next().is_some();
-    if is_table && (is_filled || parts.headers(0).next().is_some()) {
-        let refused = |error: CannotEmit| CannotPlace::new(place(parts, table), error.reason);
-        let text = section(content, &path).map_err(refused)?;
-        let at = parts.end(table).unwrap_or(source.len());
-        return Ok(block(parts, at, &[&with_breaks(source, &text)], false));
-    }
     let text = line(parts, table, "", name, content)?;
     let at = end_of_part(parts, table);
     let line_break = line_break(source);

@@ -483,7 +483,7 @@ impl Builder<'_> {
             ScalarStyle::DoubleQuoted if raw.contains('\n') => fault("a token over several lines"),
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 let header = raw.lines().next().unwrap_or_default();
-                if header.split(" #").next().unwrap_or_default().contains('+') {
+                if header.split('#').next().unwrap_or_default().contains('+') {
                     fault("`+` chomping on a token");
                 }
             }

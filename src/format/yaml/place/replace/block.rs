@@ -56,14 +56,18 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// A blank in place of blanks with a tab before a comment that stays, if nothing else is left on the line: no reader takes a
-    /// tab directly behind a dash.
+    /// A blank before a comment that stays: in place of blanks with a tab if nothing else is left on the line, since no reader
+    /// takes a tab directly behind a dash; and where the comment stood directly behind the header of a block.
     fn comment_gap(&self, old: Old, head: &str, props: &str) -> Option<Edit> {
         let kept = self.layout.between(old.head.end(), old.rest.start());
         let blanks = kept.len() - kept.trim_start_matches([' ', '\t']).len();
         let gap = Span::new(old.head.end(), old.head.end() + blanks);
         let is_bare = head.is_empty() && props.is_empty() && blanks < kept.len();
-        (is_bare && gap.of(self.layout.source).contains('\t')).then(|| Edit::new(gap, " "))
+        let has_tab = is_bare && gap.of(self.layout.source).contains('\t');
+        // Behind anything but a header, `touches_comment` finds it.
+        let is_header = matches!(self.node.form, Form::Literal | Form::Folded);
+        let touches = is_header && kept.starts_with('#');
+        (has_tab || touches).then(|| Edit::new(gap, " "))
     }
 
     /// The edit on the line of the key; blanks that align a value on one line stay.

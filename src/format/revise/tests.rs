@@ -1,7 +1,5 @@
 //! Fields of the metadata that come in, many of them at once.
 
-use std::time::{Duration, Instant};
-
 use super::{Revision, revise};
 use crate::edit::splice;
 use crate::format::{Format, scan};
@@ -39,9 +37,7 @@ fn each_new_field_goes_behind_the_one_before_it_however_many_there_are() {
             _ => nodes[*id].parent.is_some(),
         };
         let entries: Vec<usize> = (0..nodes.len()).filter(is_entry).collect();
-        let start = Instant::now();
         let edits = revise(format, &source, &nodes, &entries, &revision).unwrap();
-        assert!(start.elapsed() < Duration::from_secs(10), "{format:?}");
         let lines = |text: &str| {
             text.lines()
                 .map(|line| line.replace(' ', ""))

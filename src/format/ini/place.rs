@@ -140,12 +140,13 @@ pub(in crate::format) fn remove(
     Ok(())
 }
 
-/// Whether the last line of `text` is one that goes on in the next. A comment does not, unless it is what a value goes on in.
+/// Whether the last line of `text` is one that goes on in the next. A comment does not, nor does a header, unless it is what a
+/// value goes on in.
 fn goes_on(text: &str) -> bool {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let lines = text.rsplit('\n').map(str::trim);
     let mut open = lines.take_while(|line| line.ends_with('\\'));
-    open.any(|line| !line.starts_with([';', '#']))
+    open.any(|line| !line.starts_with([';', '#', '[']))
 }
 
 struct Text<'a> {

@@ -2,7 +2,7 @@
 
 use super::Removal;
 use crate::edit::Edit;
-use crate::format::yaml::chars::{byte, line_end};
+use crate::format::yaml::chars::{byte, is_blank, is_blankz, line_end};
 use crate::node::{Kind, NodeId};
 use crate::span::Span;
 
@@ -54,7 +54,10 @@ impl Removal<'_> {
                 let from = if layout.has_comment(previous, comma) {
                     comma
                 } else if has_blank {
-                    previous
+                    // Nor may the bracket come up to it.
+                    let bytes = layout.source.as_bytes();
+                    let is_apart = is_blankz(bytes, end);
+                    previous + usize::from(!is_apart && is_blank(bytes, previous))
                 } else {
                     previous.max(self.without_value(comma))
                 };

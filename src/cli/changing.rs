@@ -165,10 +165,13 @@ impl ChangeArgs {
             return Ok(());
         };
         let at = pointer.truncated(error.taken);
-        let quoted = pointing::in_quotes(pointer);
+        let (key, new) = (
+            pointing::in_quotes(&[Step::Key(key)]),
+            pointing::in_quotes(missing),
+        );
         let error = ChangeError::NotFound(error);
         Err(pointing::failure(name, pointer, &error, Exit::BadChange).hint(format!(
-            "write `{at}[\"{key}\"]` for the key that is there, `{quoted}` for new ones inside each other"
+            "write `{at}{key}` for the key that is there, `{at}{new}` for new ones inside each other"
         )))
     }
 
@@ -231,11 +234,12 @@ impl ChangeArgs {
             ChangeError::CannotPlace(error) => {
                 let message = format!("`{pointer}` cannot be changed so: {error}");
                 let line = Position::of(plaintext, error.span.start()).line;
-                let failure = Failure::new(Exit::CannotEmit, message)
-                    .detail(format!("it stands on line {line} of the decrypted file"));
+                let failure = Failure::new(Exit::CannotEmit, message);
                 match &error.hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
+                    Some(hint) => failure
+                        .detail(format!("see line {line} of the decrypted file"))
+                        .hint(hint),
+                    None => failure.hint("give it a value that the format can hold"),
                 }
             }
             ChangeError::Reserved(_) => Failure::new(Exit::AlreadyEncrypted, error.to_string())

@@ -117,14 +117,18 @@ pub(crate) fn dotted(steps: &[Step]) -> impl Iterator<Item = String> {
     (2..=words.len()).filter_map(move |length| Some(words.get(..length)?.join(".")))
 }
 
-/// A path with all its keys in quotes.
-pub(crate) fn in_quotes(pointer: &Pointer) -> String {
+/// The end of a path with all its keys in quotes.
+pub(crate) fn in_quotes(steps: &[Step]) -> String {
+    let quoted = |key: &str| {
+        let quote = if key.contains('"') { '\'' } else { '"' };
+        format!("[{quote}{key}{quote}]")
+    };
     let step = |step: &Step| match step {
-        Step::Key(key) | Step::Word(key) => format!("[\"{key}\"]"),
+        Step::Key(key) | Step::Word(key) => quoted(key),
         Step::Index(index) => format!("[{index}]"),
         Step::Append => "[]".to_owned(),
     };
-    pointer.steps().iter().map(step).collect()
+    steps.iter().map(step).collect()
 }
 
 /// The one thing to do about it.
@@ -133,8 +137,9 @@ fn hint(pointer: &Pointer, error: &NotFound, at: &Pointer) -> Option<String> {
         Why::NoKey { present, .. } => {
             let mut dotted = dotted(pointer.steps().get(error.taken..)?);
             let key = dotted.find(|key| present.contains(key))?;
+            let key = in_quotes(&[Step::Key(key)]);
             Some(format!(
-                "did you mean `{at}[\"{key}\"]`? put it in single quotes in a shell"
+                "did you mean `{at}{key}`? put it in single quotes in a shell"
             ))
         }
         Why::NoItem { length: 0, .. } => None,

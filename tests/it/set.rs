@@ -262,7 +262,9 @@ fn what_is_refused_is_not_written_and_not_shown() {
     let world = sealed("a.json", &plain);
     world.write("plain.json", &plain);
     world.write("b.bin", CANARY);
-    world.ok(["encrypt", "--in-place", "b.bin"]);
+    world.write("a.toml", "b = 1\n");
+    world.write("a.yaml", "a: 1\nb: # why\n  x\n");
+    world.ok(["encrypt", "--in-place", "b.bin", "a.toml", "a.yaml"]);
     let before = world.read("a.json");
     for (code, words, part) in [
         (7, "set a.json db[ 5", "no `]`"),
@@ -339,6 +341,8 @@ fn what_is_refused_is_not_written_and_not_shown() {
         (7, "set a.json '[\"db\"] \"S3CR3T-CANARY\"'", "no path"),
         (7, "set a.json '[\"db\"]\"S3CR3T-CANARY\"'", "no path"),
         (7, "set a.json db.user 5}", "nothing more behind"),
+        (4, "set a.toml b null", "value that the format can hold"),
+        (4, "set a.yaml b [1]", "see line 2 of the decrypted file"),
         (100, "set a.json db.password", "no value was given"),
         (100, "set a.json", "<PATH>"),
         (100, "set absent.json a 5", "does not exist"),
@@ -405,9 +409,16 @@ fn a_path_that_leads_nowhere_is_explained() {
     let message = world.fails(7, ["set", "a.json", "data.tls.crt", "5"]);
     assert_eq!(
         message,
-        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: write `data[\"tls.crt\"]` for the key that is there, `[\"data\"][\"tls\"][\"crt\"]` for new ones inside each other\n"
+        "sops-rs: error: `data.tls.crt` is not in `a.json`: `data` has no key `tls`\n  its keys: tls.crt, ca.crt\nhint: write `data[\"tls.crt\"]` for the key that is there, `data[\"tls\"][\"crt\"]` for new ones inside each other\n"
     );
-    world.ok(["set", "a.json", "[\"data\"][\"tls\"][\"crt\"]", "5"]);
+    world.ok(["set", "a.json", "data[\"tls\"][\"crt\"]", "5"]);
+    let list = sealed("l.json", "{\"l\": [{\"a.b\": 1}]}\n");
+    let message = list.fails(7, ["set", "l.json", "l.0.a.b", "5"]);
+    assert!(
+        message.contains("`l.0[\"a.b\"]` for the key that is there, `l.0[\"a\"][\"b\"]` for"),
+        "{message}"
+    );
+    list.ok(["set", "l.json", "l.0[\"a\"][\"b\"]", "5"]);
     world.ok(["set", "a.json", "data.other.crt", "5"]);
     let message = world.fails(91, ["get", "a.json", "data[x]"]);
     assert_eq!(
